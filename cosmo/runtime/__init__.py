@@ -1,0 +1,1 @@
+"""What every process stands on and nothing of ours stands under: settings, errors, deadlines, logs, metrics, health."""

@@ -1,0 +1,78 @@
+"""The environment, read in one place.
+
+The four parts that can be replaced by one's own keep the names that their users know
+(``KAFKA_BOOTSTRAP_SERVERS``, ``SCHEMA_REGISTRY_URL``, ``REDIS_URL``, ``COSMO_LM_URL``);
+every other setting begins with ``COSMO_``. ``docs/settings.md`` is generated from these classes.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _named(name: str) -> AliasChoices:
+    return AliasChoices(name)
+
+
+class Settings(BaseSettings):
+    """Every setting of every process, with its unit in its name and its reason in its description."""
+
+    model_config = SettingsConfigDict(env_prefix="COSMO_", extra="ignore", frozen=True, populate_by_name=True)
+
+    kafka_bootstrap_servers: str = Field(
+        "127.0.0.1:9092", validation_alias=_named("KAFKA_BOOTSTRAP_SERVERS"), description="Kafka brokers, host:port,…"
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", validation_alias=_named("KAFKA_SECURITY_PROTOCOL"), description="How to talk to the brokers."
+    )
+    kafka_sasl_mechanism: str = Field(
+        "SCRAM-SHA-512", validation_alias=_named("KAFKA_SASL_MECHANISM"), description="Used with SASL_* protocols."
+    )
+    kafka_sasl_username: str = Field("", validation_alias=_named("KAFKA_SASL_USERNAME"), description="SASL user.")
+    kafka_sasl_password: SecretStr = Field(
+        SecretStr(""), validation_alias=_named("KAFKA_SASL_PASSWORD"), description="SASL password."
+    )
+    kafka_ssl_ca_location: str = Field(
+        "", validation_alias=_named("KAFKA_SSL_CA_LOCATION"), description="CA file (PEM) that signs the brokers."
+    )
+    schema_registry_url: str = Field(
+        "http://127.0.0.1:8081/apis/ccompat/v7",
+        validation_alias=_named("SCHEMA_REGISTRY_URL"),
+        description="Confluent-compatible schema registry (Apicurio: with /apis/ccompat/v7).",
+    )
+    schema_registry_user_info: SecretStr = Field(
+        SecretStr(""), validation_alias=_named("SCHEMA_REGISTRY_USER_INFO"), description="user:password, if it asks."
+    )
+    schema_registry_ca_location: str = Field(
+        "", validation_alias=_named("SCHEMA_REGISTRY_CA_LOCATION"), description="CA file (PEM) for an https registry."
+    )
+    redis_url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        validation_alias=_named("REDIS_URL"),
+        description="Redis or Valkey behind Feast: redis://[:password@]host:port/db, rediss:// for TLS.",
+    )
+    lm_url: str = Field(
+        "http://127.0.0.1:8089", validation_alias=_named("COSMO_LM_URL"), description="OpenAI-compatible server root."
+    )
+    lm_api_key: SecretStr = Field(SecretStr(""), description="Bearer token for the model server, if it asks.")
+    lm_model: str = Field("", description="Model name to ask for; empty: the first that /v1/models lists.")
+
+    topic_prefix: str = Field("", description="Put before every topic, group and Feast project name.")
+    home: Path = Field(Path(".cosmo"), description="Where the local stack keeps data, logs and pid files.")
+    log_format: Literal["json", "console"] = Field("console", description="json for machines, console for people.")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
+    shutdown_s: float = Field(20.0, gt=0, description="One deadline for a graceful stop; below Kubernetes' 30 s.")
+
+    topic_partitions: int = Field(4, ge=1, description="Partitions of topics that `cosmo stack up` creates.")
+    topic_replication: int = Field(1, ge=1, description="Replication factor of topics that `cosmo stack up` creates.")
+
+
+@cache
+def settings() -> Settings:
+    """The process's settings; read once, so that a process cannot see two environments."""
+    return Settings()

@@ -1,0 +1,1 @@
+"""Events in, pairs worth explaining out: the Faust side of the stream."""

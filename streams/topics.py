@@ -1,0 +1,80 @@
+"""Every topic by name: who writes it, how it is kept, and on which key. The one place that names topics and groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """A topic's contract. ``retention`` is None for a compacted topic, whose newest record of a key is kept for ever."""
+
+    name: str
+    doc: str
+    cleanup_policy: Literal["delete", "compact"] = "delete"
+    retention: timedelta | None = timedelta(days=7)
+    max_message_bytes: int = 1_048_588  # the broker's default; larger only where a record is a block
+    config: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def dlq(self) -> str:
+        return f"{self.name}.dlq"
+
+
+_BLOCK_BYTES = 16 * 1024 * 1024
+
+QUERY_PURCHASE = Topic(
+    name="query-purchase", doc="Shoppers' actions after a search. Any key.", max_message_bytes=_BLOCK_BYTES
+)
+CO_PURCHASE = Topic(name="co-purchase", doc="Orders. Any key.", max_message_bytes=_BLOCK_BYTES)
+PAIR_COUNTS = Topic(
+    name="pair-counts",
+    doc="Blocks of facts for one sampler partition; partition = hash of the head.",
+    max_message_bytes=_BLOCK_BYTES,
+)
+SAMPLE_STATE = Topic(
+    name="sample-state",
+    doc="The sampler's state in segments; partition = that of pair-counts.",
+    cleanup_policy="compact",
+    retention=None,
+    max_message_bytes=_BLOCK_BYTES,
+    config={"min.cleanable.dirty.ratio": "0.1", "delete.retention.ms": "86400000", "segment.ms": "600000"},
+)
+BEHAVIOR_PAIRS = Topic(name="behavior-pairs", doc="Pairs worth explaining, best first. Key: pair_id.", retention=_DAY)
+INTENT_REQUESTS = Topic(name="intent-requests", doc="Readers' misses. Key: query or product id.", retention=_DAY)
+INTENTS = Topic(
+    name="intents",
+    doc="The knowledge graph's log. Key: intent_id/pair_id; a tombstone retracts.",
+    cleanup_policy="compact",
+    retention=None,
+)
+REJECTED_INTENTS = Topic(name="rejected-intents", doc="What did not survive the filters. Key: pair_id.")
+ENTITY_INTENTS = Topic(name="entity-intents", doc="Intents by entity, one writer each. Key: QUERY:… or PRODUCT:….")
+
+ALL = (
+    QUERY_PURCHASE,
+    CO_PURCHASE,
+    PAIR_COUNTS,
+    SAMPLE_STATE,
+    BEHAVIOR_PAIRS,
+    INTENT_REQUESTS,
+    INTENTS,
+    REJECTED_INTENTS,
+    ENTITY_INTENTS,
+)
+CONSUMED = {
+    "ingest": (QUERY_PURCHASE, CO_PURCHASE),
+    "sample": (PAIR_COUNTS,),
+    "infer": (BEHAVIOR_PAIRS, INTENT_REQUESTS),
+    "materialize": (ENTITY_INTENTS,),
+}
+"""What each worker reads; every one of these topics has a ``<topic>.dlq``."""
+
+
+def group(process: str, prefix: str = "") -> str:
+    """Consumer group of a worker process."""
+    return f"{prefix}cosmo-{process}"
