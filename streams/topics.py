@@ -11,7 +11,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """A topic's contract. ``retention`` is None for a compacted topic, whose newest record of a key is kept for ever."""
+    """A topic's contract. ``retention`` is None where the topic is compacted: the newest record of a key stays."""
 
     name: str
     doc: str

@@ -21,4 +21,4 @@ class CosmoError(Exception):
 
 
 class StopWorker(CosmoError):  # noqa: N818 - an outcome for a record, named by what it does
-    """The worker must exit: a bug, a corrupt schema or the dead-letter limit. Nothing fetched since the last commit is lost."""
+    """The worker must exit: a bug, a corrupt schema or the dead-letter limit. What is not committed is redelivered."""

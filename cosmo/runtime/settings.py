@@ -68,6 +68,17 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     shutdown_s: float = Field(20.0, gt=0, description="One deadline for a graceful stop; below Kubernetes' 30 s.")
 
+    # consuming
+    fetch_records: int = Field(20_000, ge=1, description="Most records of one fetch; more is faster and coarser.")
+    fetch_bytes: int = Field(4 * 1024 * 1024, ge=1024, description="Most bytes of one partition's fetch.")
+    buffer_fetches: int = Field(2, ge=1, description="Fetches held before the handler; more is memory, not speed.")
+    commit_interval_s: float = Field(1.0, gt=0, description="How often acked offsets are committed.")
+    session_timeout_s: float = Field(10.0, gt=0, description="After this without heartbeat a worker's partitions move.")
+    rebalance_timeout_s: float = Field(30.0, gt=0, description="How long a rebalance waits for a member to rejoin.")
+    group_instance_id: str = Field("", description="Static membership; the StatefulSet's pod name. Empty: dynamic.")
+    dead_letter_ratio: float = Field(0.5, gt=0, le=1, description="Above this share of recent records a worker stops.")
+    worker_port: int = Field(0, ge=0, description="/metrics and /healthz of a worker; 0: its default (see docs).")
+
     topic_partitions: int = Field(4, ge=1, description="Partitions of topics that `cosmo stack up` creates.")
     topic_replication: int = Field(1, ge=1, description="Replication factor of topics that `cosmo stack up` creates.")
 

@@ -1,0 +1,5 @@
+"""A fetch is the unit of work: Faust delivers each fetch of a partition as one event; the ledger commits it whole."""
+
+from streams.fetch.handler import Fetch, Handler, RawRecord
+
+__all__ = ["Fetch", "Handler", "RawRecord"]

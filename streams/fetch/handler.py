@@ -1,0 +1,108 @@
+"""What a process's logic sees of Kafka: fetches in, and one promise a fetch, kept when the sinks have confirmed it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, overload
+
+from cosmo.runtime.deadline import Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """A record as the broker keeps it, byte for byte."""
+
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+class Consumed(Protocol):
+    """A record as aiokafka hands it over; `aiokafka.ConsumerRecord` is one."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+class ConsumedRecords(Sequence[RawRecord]):
+    """aiokafka's records seen as `RawRecord`, made only where one is looked at: most fetches are used as columns."""
+
+    __slots__ = ("_consumed",)
+
+    def __init__(self, consumed: Sequence[Consumed]) -> None:
+        self._consumed = consumed
+
+    def __len__(self) -> int:
+        return len(self._consumed)
+
+    @overload
+    def __getitem__(self, index: int) -> RawRecord: ...
+    @overload
+    def __getitem__(self, index: slice) -> ConsumedRecords: ...
+    def __getitem__(self, index: int | slice) -> RawRecord | ConsumedRecords:
+        if isinstance(index, slice):
+            return ConsumedRecords(self._consumed[index])
+        record = self._consumed[index]
+        return RawRecord(record.offset, record.timestamp, record.key, record.value, tuple(record.headers))
+
+    def values(self) -> list[bytes | None]:
+        return [record.value for record in self._consumed]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Consecutive records of one partition, in offset order, never empty. Offsets may have holes (compaction)."""
+
+    topic: str
+    partition: int
+    records: Sequence[RawRecord]
+
+    @property
+    def values(self) -> list[bytes | None]:
+        """Values alone, in order; cheap, because it makes no `RawRecord`."""
+        if isinstance(self.records, ConsumedRecords):
+            return self.records.values()
+        return [record.value for record in self.records]
+
+    @property
+    def first_offset(self) -> int:
+        return self.records[0].offset
+
+    @property
+    def last_offset(self) -> int:
+        return self.records[-1].offset
+
+
+class Handler(Protocol):
+    """The logic of one worker process.
+
+    Delivery is at least once: a fetch whose promise was not kept before the process died comes again,
+    perhaps cut differently and perhaps to another owner, so whatever a handler does must be idempotent.
+    """
+
+    async def start(self) -> None:
+        """Open what the handler needs; called once, before any assignment."""
+
+    async def assigned(self, topic: str, partitions: frozenset[int]) -> None:
+        """These partitions are ours from now on: load their state. No fetch of theirs comes before this returns."""
+
+    async def revoked(self, topic: str, partitions: frozenset[int]) -> None:
+        """These partitions are no longer ours; drop their state."""
+
+    async def handle(self, fetch: Fetch) -> Awaitable[None]:
+        """Take the fetch on; return only when there is room for the next (this is how backpressure reaches the broker).
+
+        The awaitable returned finishes when every record of the fetch has ended: its effects confirmed by the sinks,
+        or itself confirmed as a dead letter. Only then are its offsets committed. An exception from either stops
+        the worker.
+        """
+        ...
+
+    async def stop(self, deadline: Deadline) -> None:
+        """Finish or abandon what is in flight within the deadline."""

@@ -1,0 +1,108 @@
+"""A Faust transport that delivers each fetch of a partition as one event, and commits by the ledger.
+
+Everything else is Faust's: assignment, rebalances, the fetch thread, seeks. What is replaced, and why, is in
+docs/adr/0003-whole-fetch-transport.md. `register` makes it known to Faust under the scheme ``fetch://``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import Any, ClassVar
+
+from faust.transport.drivers import TRANSPORTS
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, Message
+
+from streams.fetch.handler import ConsumedRecords, Fetch
+from streams.fetch.ledger import Ledger
+
+SCHEME = "fetch"
+
+REVOKE_COMMIT_S = 5.0
+"""A rebalance waits for this commit; longer and the group would wait for one slow coordinator."""
+
+
+class FetchConsumer(driver.Consumer):
+    """Faust's aiokafka consumer with the ledger in place of its gap tracking."""
+
+    ledgers: defaultdict[TP, Ledger]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.ledgers = defaultdict(Ledger)
+        super().__init__(*args, **kwargs)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's signature
+        """Yield one message per partition of what was fetched. Stops when the flow does: what is dropped here was
+        not entered in a ledger, and Faust seeks back to the committed offsets before the flow resumes."""
+        records, active = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        if records is None or self.should_stop:
+            return
+        if not self.flow_active:
+            await self.perform_seek()
+            return
+        for tp, fetched in records.items():
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return
+            if fetched and (active is None or tp in active or tp in self._buffered_partitions):
+                yield tp, self._fetch_message(tp, fetched)
+
+    def _fetch_message(self, tp: TP, fetched: list[Any]) -> Any:
+        message: Any = self._to_message(tp, fetched[-1])
+        message.key = None
+        message.value = Fetch(tp.topic, tp.partition, ConsumedRecords(fetched))
+        message.entry = self.ledgers[tp].deliver(fetched[-1].offset, time.monotonic())
+        return message
+
+    def ack(self, message: Any) -> bool:
+        """Mark the fetch as ended. Called by Faust when the event's last reference is acked."""
+        if message.acked:
+            return False
+        message.acked = True
+        self._unacked_messages.discard(message)
+        self.ledgers[message.tp].ack(message.entry)
+        return True
+
+    async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Commit what the ledgers allow. What the broker refuses stays committable and is tried again."""
+        assigned = self.assignment()
+        offsets = {tp: offset for tp, ledger in self.ledgers.items() if (offset := ledger.committable()) is not None}
+        mine = {tp: offset for tp, offset in offsets.items() if tp in assigned}
+        if not mine or not await self._commit(mine):
+            return False
+        for tp, offset in mine.items():
+            self.ledgers[tp].committed(offset)
+            self._committed_offset[tp] = offset
+        return True
+
+    async def perform_seek(self) -> None:
+        """Back to the committed offsets: what is in flight will be delivered again, so its acks no longer count."""
+        for ledger in self.ledgers.values():
+            ledger.clear()
+        await super().perform_seek()
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit what has been acked while the generation still lets us, then forget the partitions."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.commit(), REVOKE_COMMIT_S)
+        for tp in revoked:
+            self.ledgers.pop(tp, None)
+        await super().on_partitions_revoked(revoked)
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Nothing: the ledger does not care which offsets lie between two fetches."""
+
+
+class FetchTransport(driver.Transport):
+    """The aiokafka transport with `FetchConsumer`."""
+
+    Consumer: ClassVar[type[FetchConsumer]] = FetchConsumer
+
+
+def register() -> None:
+    """Make ``fetch://host:port`` known to Faust. Idempotent."""
+    TRANSPORTS.aliases[SCHEME] = f"{__name__}:FetchTransport"

@@ -1,0 +1,1 @@
+"""Kafka at the edge: client configuration, confirmed sends, topics, dead letters, lag."""

@@ -1,0 +1,44 @@
+"""One translation of the settings into librdkafka's names, for every producer, consumer and admin client."""
+
+from __future__ import annotations
+
+from confluent_kafka import Consumer
+from confluent_kafka.admin import AdminClient
+
+from cosmo.runtime.settings import Settings
+
+
+def client_config(settings: Settings) -> dict[str, str | int | float | bool]:
+    """What every librdkafka client needs to reach the brokers; the secrets are in it, so never log it."""
+    config: dict[str, str | int | float | bool] = {
+        "bootstrap.servers": settings.kafka_bootstrap_servers,
+        "security.protocol": settings.kafka_security_protocol,
+        # After a broker restart the default back-off of 10 s would be felt as latency.
+        "reconnect.backoff.max.ms": 2000,
+    }
+    if settings.kafka_security_protocol.startswith("SASL"):
+        config["sasl.mechanism"] = settings.kafka_sasl_mechanism
+        config["sasl.username"] = settings.kafka_sasl_username
+        config["sasl.password"] = settings.kafka_sasl_password.get_secret_value()
+    if settings.kafka_ssl_ca_location:
+        config["ssl.ca.location"] = settings.kafka_ssl_ca_location
+    return config
+
+
+def admin(settings: Settings) -> AdminClient:
+    """An admin client; it connects at its first call."""
+    return AdminClient(client_config(settings))
+
+
+def log_reader(settings: Settings) -> Consumer:
+    """A consumer for reading partitions by assignment. It belongs to no group and commits nothing."""
+    return Consumer(
+        client_config(settings)
+        | {
+            "group.id": "unused",  # librdkafka asks for one; without subscribe or commit no group comes to be
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+        }
+    )

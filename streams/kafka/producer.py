@@ -1,0 +1,139 @@
+"""Sends that are done when the broker has confirmed them, and not before."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from cosmo.runtime.deadline import Deadline
+from cosmo.runtime.errors import CosmoError
+from cosmo.runtime.settings import Settings
+from streams.kafka.clients import client_config
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+DELIVERY_TIMEOUT_S = 120.0
+"""How long librdkafka retries a send before the worker gives up, exits, and has its records redelivered.
+Long enough for a coordinator to move (14 s measured); shorter would turn broker restarts into worker restarts."""
+
+QUEUE_KBYTES = 256 * 1024
+"""Bound of the send queue; when it is full `send_nowait` raises BufferError and the caller waits: memory stays flat."""
+
+
+class SinkUnconfirmed(CosmoError):  # noqa: N818 - an outcome, named by what it says
+    """The broker did not confirm a send in time; the record that caused it stays uncommitted and comes again."""
+
+    retriable = True
+
+
+class ConfirmingProducer:
+    """An idempotent producer (acks=all) whose sends are futures of the running event loop.
+
+    Records of one partition are written in the order sent. A future ends with None when all in-sync replicas have
+    the record, or with `SinkUnconfirmed`. Use it as an async context manager: leaving it waits for the queue to drain.
+    """
+
+    def __init__(self, settings: Settings, *, linger_ms: float = 5.0) -> None:
+        self._settings = settings
+        self._linger_ms = linger_ms
+        self._producer: Producer | None = None
+        self._closing = threading.Event()
+        self._poller: threading.Thread | None = None
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._producer = Producer(
+            client_config(self._settings)
+            | {
+                "enable.idempotence": True,
+                "compression.type": "zstd",
+                "linger.ms": self._linger_ms,
+                "delivery.timeout.ms": int(DELIVERY_TIMEOUT_S * 1000),
+                "message.max.bytes": 16 * 1024 * 1024,
+                "queue.buffering.max.kbytes": QUEUE_KBYTES,
+            }
+        )
+        self._poller = threading.Thread(target=self._poll, name="confirming-producer", daemon=True)
+        self._poller.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close(Deadline.after(self._settings.shutdown_s))
+
+    async def close(self, deadline: Deadline) -> None:
+        """Wait for what is queued, within the deadline, then let the client go. Unconfirmed sends stay unconfirmed."""
+        if self._producer is None or self._poller is None:
+            return
+        await asyncio.to_thread(self._producer.flush, deadline.remaining_s)
+        self._closing.set()
+        await asyncio.to_thread(self._poller.join)
+        self._producer = self._poller = None
+
+    async def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Headers = (),
+        partition: int | None = None,
+    ) -> None:
+        """Send one record and wait until the broker has confirmed it."""
+        while True:
+            try:
+                confirmed = self.send_nowait(topic, value, key=key, headers=headers, partition=partition)
+            except BufferError:  # the queue is full: wait for confirmations, which is backpressure
+                await asyncio.sleep(0.01)
+            else:
+                return await confirmed
+
+    def send_nowait(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Headers = (),
+        partition: int | None = None,
+    ) -> asyncio.Future[None]:
+        """Queue one record; the future ends when the broker has confirmed it. BufferError when the queue is full."""
+        if self._producer is None:
+            raise CosmoError("The producer is not open.", advice="Use it inside `async with`.")
+        confirmed = self._loop.create_future()
+
+        def on_delivery(error: KafkaError | None, message: Message) -> None:
+            self._loop.call_soon_threadsafe(_settle, confirmed, error, topic)
+
+        self._producer.produce(
+            topic,
+            value=value,
+            key=key,
+            headers=list(headers),
+            partition=-1 if partition is None else partition,
+            on_delivery=on_delivery,
+        )
+        return confirmed
+
+    def _poll(self) -> None:
+        assert self._producer is not None  # started by __aenter__ only
+        while not self._closing.is_set():
+            self._producer.poll(0.1)
+
+
+def _settle(confirmed: asyncio.Future[None], error: KafkaError | None, topic: str) -> None:
+    if confirmed.done():  # cancelled by a caller that stopped waiting
+        return
+    if error is None:
+        confirmed.set_result(None)
+    else:
+        reason = KafkaException(error)
+        failure = SinkUnconfirmed(f"{topic} did not confirm a record: {error.str()}.", advice="Look at the brokers.")
+        failure.__cause__ = reason
+        confirmed.set_exception(failure)

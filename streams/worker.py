@@ -1,0 +1,161 @@
+"""Runs one process of the stream: a Faust app over whole fetches, a handler, and a stop that is bounded in time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import faust
+
+from cosmo.runtime import logs
+from cosmo.runtime.deadline import Deadline
+from cosmo.runtime.errors import StopWorker
+from cosmo.runtime.settings import Settings
+from streams import topics
+from streams.app import build_app, fetch_topic
+from streams.fetch.handler import Fetch, Handler
+from streams.fetch.watch import EVERY_S, Watch
+
+log = logs.get(__name__)
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker process. `run` returns when a signal or `request_stop` ends it, and raises what broke it otherwise.
+
+    After an error nothing more is acked: what was not committed is redelivered at the next start.
+    """
+
+    process: str
+    settings: Settings
+    handler: Handler
+    watch: Watch
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _failure: BaseException | None = None
+    _ready: dict[tuple[str, int], asyncio.Task[None]] = field(default_factory=dict)
+    _promises: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def run(self) -> None:
+        """Start, work until stopped, stop."""
+        app = self._app()
+        _on_signals(self.request_stop)
+        await self.handler.start()
+        await app.start()
+        watching = asyncio.create_task(self._watch(app))
+        try:
+            await self._until_stopped(app)
+        finally:
+            watching.cancel()
+            await self._stop(app)
+        if self._failure is not None:
+            raise self._failure
+
+    def request_stop(self) -> None:
+        """Stop gracefully: what is in flight is finished and committed, within the settings' ``shutdown_s``."""
+        self._stopping.set()
+
+    def _app(self) -> faust.App:
+        app = build_app(self.settings, self.process)
+        for topic in topics.CONSUMED[self.process]:
+            app.agent(fetch_topic(app, self.settings.topic_prefix + topic.name), name=topic.name)(self._agent)
+        app.on_partitions_assigned.connect(self._assigned, weak=False)
+        app.on_partitions_revoked.connect(self._revoked, weak=False)
+        app.finalize()
+        return app
+
+    async def _agent(self, stream: Any) -> None:
+        async for event in stream.noack().events():
+            fetch: Fetch = event.value
+            ready = self._ready.get((fetch.topic, fetch.partition))
+            if ready is None or self._failure is not None:
+                continue  # revoked while it lay in the buffer, or failing: it comes again
+            with self._fails_worker():
+                await asyncio.shield(ready)
+                self._keep(await self.handler.handle(fetch), event, time.monotonic())
+
+    def _keep(self, promise: Awaitable[None], event: Any, began_s: float) -> None:
+        """Ack the fetch when its promise is kept: 1. sink confirmed, 2. ack, 3. commit (by Faust, at intervals)."""
+
+        async def keep() -> None:
+            with self._fails_worker():
+                await promise
+                event.ack()
+                self.watch.done(event.value, time.monotonic() - began_s)
+
+        task = asyncio.create_task(keep())
+        self._promises.add(task)
+        task.add_done_callback(self._promises.discard)
+
+    @contextlib.contextmanager
+    def _fails_worker(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - kept, and raised again by `run`
+            self._failure = self._failure or error
+            self._stopping.set()
+
+    async def _assigned(self, _app: Any, *args: Any, **_: Any) -> None:
+        (assigned,) = args
+        for topic, partitions in _by_topic(assigned).items():
+            new = frozenset(number for number in partitions if (topic, number) not in self._ready)
+            if new:
+                task = asyncio.create_task(self.handler.assigned(topic, new))
+                self._ready.update({(topic, number): task for number in new})
+                log.info("assigned", topic=topic, partitions=sorted(new))
+
+    async def _revoked(self, _app: Any, *args: Any, **_: Any) -> None:
+        (revoked,) = args
+        for topic, partitions in _by_topic(revoked).items():
+            for number in partitions:
+                self._ready.pop((topic, number), None)
+                self.watch.forget(topic, number)
+            await self.handler.revoked(topic, frozenset(partitions))
+            log.info("revoked", topic=topic, partitions=sorted(partitions))
+
+    async def _watch(self, app: Any) -> None:
+        while True:
+            committed = {key: app.consumer._committed_offset[key] for key in tuple(self._ready)}
+            await self.watch.look(app.consumer.ledgers, committed)
+            await asyncio.sleep(EVERY_S)
+
+    async def _until_stopped(self, app: Any) -> None:
+        waits = {asyncio.create_task(app.wait_until_stopped()), asyncio.create_task(self._stopping.wait())}
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        if not self._stopping.is_set():
+            self._failure = app.crash_reason or StopWorker("The Faust app stopped by itself.")
+        for wait in waits:
+            wait.cancel()
+
+    async def _stop(self, app: Any) -> None:
+        """1. no more fetches, 2. finish what is in flight, 3. commit it, 4. leave the group; under one deadline."""
+        deadline = Deadline.after(self.settings.shutdown_s)
+        app.consumer.stop_flow()
+        with contextlib.suppress(TimeoutError):
+            if self._failure is None:
+                await asyncio.wait_for(self.handler.stop(deadline), deadline.remaining_s / 2)
+                await self._settle(app, deadline)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(app.stop(), max(1.0, deadline.remaining_s))
+
+    async def _settle(self, app: Any, deadline: Deadline) -> None:
+        if self._promises:
+            await asyncio.wait(self._promises, timeout=deadline.remaining_s / 2)
+        await asyncio.wait_for(app.consumer.commit(), max(1.0, deadline.remaining_s / 2))
+
+
+def _by_topic(tps: set[Any]) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = {}
+    for topic, partition in tps:
+        found.setdefault(topic, set()).add(partition)
+    return found
+
+
+def _on_signals(stop: Any) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
