@@ -1,0 +1,153 @@
+"""Every metric of every process, in one typed list; ``docs/metrics.md`` is generated from it.
+
+Base units only (seconds, bytes, records). A metric is registered when it is first asked for, so a process exposes
+its own and no others. A name that is not in the list is a ``KeyError``: what is not documented is not exported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+Kind = Literal["counter", "gauge", "histogram"]
+Process = Literal["ingest", "sample", "infer", "materialize", "lookup", "lag"]
+
+WORKERS: tuple[Process, ...] = ("ingest", "sample", "infer", "materialize")
+EVERY: tuple[Process, ...] = (*WORKERS, "lookup", "lag")
+
+FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""From one Redis read to one produce to a busy broker."""
+SLOW_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
+"""From one prompt to a batch that waited out a model server's restart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricDef:
+    """One metric. ``unit`` is what one step of its value means; ``buckets`` are the upper bounds of a histogram."""
+
+    name: str
+    kind: Kind
+    unit: str
+    doc: str
+    labels: tuple[str, ...] = ()
+    processes: tuple[Process, ...] = EVERY
+    buckets: tuple[float, ...] = FAST_S
+
+
+METRICS: tuple[MetricDef, ...] = (
+    # --- every process ---
+    MetricDef(
+        name="cosmo_build_info",
+        kind="gauge",
+        unit="1",
+        labels=("version", "process"),
+        doc="Always 1; its labels say which version of which process answers.",
+    ),
+    MetricDef(
+        name="cosmo_progress_age_seconds",
+        kind="gauge",
+        unit="seconds",
+        doc="Time since the slowest part of this process last moved or had nothing to do; /healthz judges by it.",
+    ),
+    # --- the stream: fetch, handle, produce, ack, commit ---
+    MetricDef(
+        name="cosmo_records_total",
+        kind="counter",
+        unit="records",
+        labels=("process", "topic", "outcome"),
+        processes=WORKERS,
+        doc="Records by what became of them: done, dead_lettered, redelivered.",
+    ),
+    MetricDef(
+        name="cosmo_dead_letters_total",
+        kind="counter",
+        unit="records",
+        labels=("topic", "reason"),
+        processes=WORKERS,
+        doc="Records that went to the dead-letter topic, by source topic and reason. Read them with `cosmo dlq list`.",
+    ),
+    MetricDef(
+        name="cosmo_fetch_records",
+        kind="histogram",
+        unit="records",
+        labels=("topic",),
+        processes=WORKERS,
+        buckets=(1, 10, 100, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000),
+        doc="Records in one fetch; small fetches under load mean that the consumer outruns its buffer.",
+    ),
+    MetricDef(
+        name="cosmo_fetch_seconds",
+        kind="histogram",
+        unit="seconds",
+        labels=("topic",),
+        processes=WORKERS,
+        buckets=SLOW_S,
+        doc="From the arrival of a fetch until its sinks have confirmed it.",
+    ),
+    MetricDef(
+        name="cosmo_oldest_unacked_seconds",
+        kind="gauge",
+        unit="seconds",
+        labels=("topic", "partition"),
+        processes=WORKERS,
+        doc="Age of the oldest fetch not yet acked; it grows when a sink does not confirm.",
+    ),
+    MetricDef(
+        name="cosmo_committed_offset",
+        kind="gauge",
+        unit="offset",
+        labels=("topic", "partition"),
+        processes=WORKERS,
+        doc="Last offset committed by this process.",
+    ),
+    MetricDef(
+        name="cosmo_produce_confirm_seconds",
+        kind="histogram",
+        unit="seconds",
+        labels=("topic",),
+        processes=(*WORKERS, "lookup"),
+        doc="From handing a record to the producer until the broker has confirmed it.",
+    ),
+    # --- ingest ---
+    # --- sample ---
+    # --- infer ---
+    # --- materialize and lookup ---
+    # --- lag ---
+)
+
+REGISTRY = CollectorRegistry()
+"""What /metrics exposes: this process's metrics, and its CPU, memory and file descriptors under their usual names."""
+ProcessCollector(registry=REGISTRY)
+
+_BY_NAME = {definition.name: definition for definition in METRICS}
+
+
+@cache
+def counter(name: str) -> Counter:
+    """The counter of that name; the same object on every call."""
+    definition = _definition(name, "counter")
+    return Counter(definition.name, definition.doc, definition.labels, registry=REGISTRY)
+
+
+@cache
+def gauge(name: str) -> Gauge:
+    """The gauge of that name; the same object on every call."""
+    definition = _definition(name, "gauge")
+    return Gauge(definition.name, definition.doc, definition.labels, registry=REGISTRY)
+
+
+@cache
+def histogram(name: str) -> Histogram:
+    """The histogram of that name; the same object on every call."""
+    definition = _definition(name, "histogram")
+    return Histogram(definition.name, definition.doc, definition.labels, registry=REGISTRY, buckets=definition.buckets)
+
+
+def _definition(name: str, kind: Kind) -> MetricDef:
+    definition = _BY_NAME[name]
+    if definition.kind != kind:
+        raise KeyError(f"{name} is a {definition.kind}, not a {kind}")
+    return definition
