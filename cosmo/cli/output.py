@@ -1,0 +1,31 @@
+"""What commands print: a table for people, or with ``--json`` one JSON document and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document to standard output.")]
+
+
+def print_json(document: Any) -> None:
+    """``document`` holds only what JSON knows; floats are finite."""
+    typer.echo(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
+    """A table as wide as the terminal; cells are text, never markup. ``right`` names the columns of numbers."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(highlight=False).print(table)
