@@ -8,6 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
+WIDTH_WITHOUT_TERMINAL = 200
+"""In a pipe or a file nothing should be folded that ``grep`` looks for."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document to standard output.")]
 
 
@@ -17,7 +20,7 @@ def print_json(document: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """A table as wide as the terminal; cells are text, never markup. ``right`` names the columns of numbers."""
+    """A table whose last column wraps; cells are text, never markup. ``right`` names the columns of numbers."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -25,7 +28,10 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=column != columns[-1])
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH_WITHOUT_TERMINAL
+    console.print(table)

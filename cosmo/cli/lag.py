@@ -1,0 +1,80 @@
+"""``cosmo lag``: who is behind, by how much, since when."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cosmo.cli.output import AsJson, print_json, print_table
+
+if TYPE_CHECKING:
+    from cosmo.lag import GroupLag, PartitionLag
+
+app = typer.Typer()
+
+STATES = {"STABLE": "running", "EMPTY": "stopped", "DEAD": "never ran"}
+"""For people; the JSON document keeps Kafka's words, which call a group that never was, or was forgotten, dead."""
+
+
+@app.command()
+def lag(
+    group: Annotated[list[str] | None, typer.Option(help="Only this group; * and ? allowed; may be repeated.")] = None,
+    everyone: Annotated[bool, typer.Option("--all", help="Every group of the cluster, not only ours.")] = False,
+    partitions: Annotated[
+        bool, typer.Option("--partitions", help="One line for each partition, with its owner.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far each consumer group is behind, in records and in seconds, also when it is dead.
+
+    Seconds are the age of the oldest record not yet committed, read from the log.
+
+    Examples: cosmo lag    cosmo lag --partitions --group 'cosmo-in*'    cosmo lag --json
+    """
+    from cosmo.lag import LagReader, group_lags
+    from cosmo.lag.document import as_document
+    from cosmo.runtime.settings import settings
+
+    with LagReader(settings()) as reader:
+        snapshot = reader.read(group or (), everyone=everyone)
+    lags = group_lags(snapshot)
+    if as_json:
+        print_json(as_document(snapshot.taken_at, lags))
+    else:
+        _print(lags, partitions=partitions)
+
+
+def _print(lags: tuple[GroupLag, ...], *, partitions: bool) -> None:
+    columns = ("Group", "State", "Topic", "Records", "Oldest", *(("Owner",) if partitions else ()), "Note")
+    rows = [row for one in lags for row in (_by_partition(one) if partitions else _by_topic(one))]
+    print_table(columns, rows, right=("Records", "Oldest"))
+
+
+def _by_partition(group: GroupLag) -> list[tuple[str, ...]]:
+    return [
+        (group.group, _state(group), f"{one.topic}[{one.partition}]", *_figures((one,)), one.owner, one.note)
+        for one in group.partitions
+    ]
+
+
+def _by_topic(group: GroupLag) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for topic, found in groupby(group.partitions, key=lambda one: one.topic):
+        ones = tuple(found)
+        notes = dict.fromkeys(f"[{one.partition}] {one.note}" for one in ones if one.note)
+        rows.append((group.group, _state(group), topic, *_figures(ones), "\n".join(notes)))
+    return rows
+
+
+def _state(group: GroupLag) -> str:
+    return STATES.get(group.state, group.state.lower()) + (f" ({group.members})" if group.members else "")
+
+
+def _figures(ones: tuple[PartitionLag, ...]) -> tuple[str, str]:
+    from cosmo.lag.document import duration
+    from cosmo.lag.model import total_records, worst_seconds
+
+    records, seconds = total_records(ones), worst_seconds(ones)
+    return "-" if records is None else f"{records:,}", "-" if seconds is None else duration(seconds)

@@ -1,0 +1,150 @@
+"""Asks the brokers for everything that lag needs. DESCRIBE on groups and READ on topics are rights enough."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import Consumer, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from cosmo.lag import brokers
+from cosmo.lag.groups import counted_topics, matching, our_groups
+from cosmo.lag.model import GroupReading, PartitionReading, Snapshot
+from cosmo.lag.oldest import Position, oldest_records
+from cosmo.runtime.deadline import Deadline
+from cosmo.runtime.errors import CosmoError
+from cosmo.runtime.settings import Settings
+from streams.kafka.clients import client_config
+
+QUIET = {"log_level": 2}
+"""librdkafka's own account of a failure, on standard error, would stand beside our sentence about it."""
+
+SMALL_FETCHES = {"fetch.message.max.bytes": 1024, "queued.min.messages": 1, "queued.max.messages.kbytes": 1024}
+"""One record per partition is wanted, so a fetch brings one batch and no more."""
+
+
+class LagReader:
+    """Holds the connections, so that a live view can ask every second. Blocks; use it as a context manager."""
+
+    def __init__(self, settings: Settings, *, timeout_s: float = 10.0) -> None:
+        self._settings = settings
+        self._timeout_s = timeout_s
+        self._ours = our_groups(settings.topic_prefix)
+
+    def __enter__(self) -> Self:
+        config = client_config(self._settings) | QUIET
+        self._admin = AdminClient(config)
+        self._log = Consumer(
+            config
+            | SMALL_FETCHES
+            | {
+                "group.id": "unused",  # librdkafka asks for one; without subscribe or commit no group comes to be
+                "enable.auto.commit": False,
+                "auto.offset.reset": "earliest",
+                "enable.partition.eof": True,
+            }
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._log.close()
+
+    def read(self, groups: Collection[str] = (), *, everyone: bool = False) -> Snapshot:
+        """A snapshot of our groups, of those named (patterns allowed), or of everyone's.
+
+        Raises CosmoError when the brokers do not answer in time. A partition that cannot be read is reported as such.
+        """
+        try:
+            return self._read(groups, everyone=everyone, deadline=Deadline.after(self._timeout_s))
+        except KafkaException as error:
+            reason = error.args[0].str() if error.args else str(error)
+            raise CosmoError(
+                f"Kafka at {self._settings.kafka_bootstrap_servers} does not answer: {reason}.",
+                advice="Start it with `cosmo stack up`, or set KAFKA_BOOTSTRAP_SERVERS.",
+            ) from error
+
+    def _read(self, groups: Collection[str], *, everyone: bool, deadline: Deadline) -> Snapshot:
+        names = self._names(groups, everyone, deadline)
+        # Commits before ends: the other way round a group that moves between the two seems to be beyond the end.
+        readings = self._commits(names, deadline)
+        readings = self._bounds(readings, deadline)
+        readings = self._oldest(readings, deadline)
+        return Snapshot(taken_at=datetime.now(UTC), groups=tuple(readings))
+
+    def _names(self, groups: Collection[str], everyone: bool, deadline: Deadline) -> list[str]:
+        if not groups and not everyone:
+            return list(self._ours)
+        known = {*brokers.group_names(self._admin, deadline), *self._ours}
+        return matching(groups or ["*"], known)
+
+    def _commits(self, names: Sequence[str], deadline: Deadline) -> list[GroupReading]:
+        partitions = brokers.partitions(self._admin, deadline)
+        described = brokers.describe(self._admin, names, deadline)
+        committed = brokers.committed(self._admin, names, deadline)
+        return [self._group(name, described[name], committed[name], partitions) for name in names]
+
+    def _group(
+        self,
+        name: str,
+        members: brokers.Members,
+        committed: dict[brokers.Partition, int],
+        partitions: dict[str, tuple[int, ...]],
+    ) -> GroupReading:
+        counted = counted_topics(
+            expected=self._ours.get(name, ()),
+            assigned={topic for topic, _ in members.owners},
+            committed={topic for topic, _ in committed},
+        )
+        readings = [
+            PartitionReading(
+                topic=topic,
+                partition=number,
+                committed_offset=committed.get((topic, number)),
+                log_start_offset=None,
+                log_end_offset=None,
+                owner=members.owners.get((topic, number), ""),
+                problem="" if topic in partitions else "the topic does not exist",
+            )
+            for topic in counted
+            for number in partitions.get(topic, (0,))
+        ]
+        return GroupReading(group=name, state=members.state, members=members.count, partitions=tuple(readings))
+
+    def _bounds(self, groups: list[GroupReading], deadline: Deadline) -> list[GroupReading]:
+        wanted = {(p.topic, p.partition) for group in groups for p in group.partitions if not p.problem}
+        bounds = brokers.log_bounds(self._admin, wanted, deadline)
+        return [replace(group, partitions=tuple(_bounded(p, bounds) for p in group.partitions)) for group in groups]
+
+    def _oldest(self, groups: list[GroupReading], deadline: Deadline) -> list[GroupReading]:
+        positions = {at for group in groups for p in group.partitions if (at := _next_position(p)) is not None}
+        found = oldest_records(self._log, positions, deadline)
+
+        def seen(reading: PartitionReading) -> PartitionReading:
+            at = _next_position(reading)
+            if at is None:
+                return reading
+            problem = "its oldest record could not be read in time" if found[at] == "unread" else ""
+            return replace(reading, oldest=found[at], problem=problem)
+
+        return [replace(group, partitions=tuple(seen(p) for p in group.partitions)) for group in groups]
+
+
+def _bounded(reading: PartitionReading, bounds: dict[brokers.Partition, brokers.Bounds]) -> PartitionReading:
+    if reading.problem:
+        return reading
+    found = bounds[reading.topic, reading.partition]
+    return replace(reading, log_start_offset=found.start, log_end_offset=found.end, problem=found.problem)
+
+
+def _next_position(reading: PartitionReading) -> Position | None:
+    """Where to look for the oldest record not committed; None where there is nothing to look for."""
+    start, end, committed = reading.log_start_offset, reading.log_end_offset, reading.committed_offset
+    if start is None or end is None or committed is None or max(start, committed) >= end:
+        return None
+    return reading.topic, reading.partition, max(start, committed)

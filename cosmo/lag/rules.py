@@ -1,0 +1,105 @@
+"""From a snapshot to lag: numbered rules, first match wins. Pure; no clock, no client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from cosmo.lag.model import (
+    GroupLag,
+    GroupReading,
+    OldestRecord,
+    PartitionLag,
+    PartitionReading,
+    Snapshot,
+    Standing,
+)
+
+
+def group_lags(snapshot: Snapshot) -> tuple[GroupLag, ...]:
+    """The lag of every group in the snapshot, in its order."""
+    return tuple(_group(reading, snapshot.taken_at) for reading in snapshot.groups)
+
+
+def _group(reading: GroupReading, now: datetime) -> GroupLag:
+    partitions = tuple(partition_lag(partition, now) for partition in reading.partitions)
+    return GroupLag(group=reading.group, state=reading.state, members=reading.members, partitions=partitions)
+
+
+def standing(reading: PartitionReading) -> Standing:
+    """Where the group stands on a partition.
+
+    1. The log's bounds are unknown: unreadable.
+    2. The log is empty: current, committed or not.
+    3. Nothing was ever committed: no commit yet. The whole log is no lag; the group may mean to begin at its end.
+    4. The commit is at the end of the log, or beyond it because the topic was made anew: current.
+    5. The log was read from the commit to its end and held nothing (compaction, transaction markers): current.
+    6. Anything else is behind.
+    """
+    start, end, committed = reading.log_start_offset, reading.log_end_offset, reading.committed_offset
+    if start is None or end is None:
+        return Standing.UNREADABLE
+    if start >= end:
+        return Standing.CURRENT
+    if committed is None:
+        return Standing.NO_COMMIT
+    if committed >= end or reading.oldest == "nothing":
+        return Standing.CURRENT
+    return Standing.BEHIND
+
+
+def partition_lag(reading: PartitionReading, now: datetime) -> PartitionLag:
+    """Lag on one partition at ``now``."""
+    where = standing(reading)
+    records, seconds = _figures(reading, where, now)
+    deleted = _deleted_unread(reading)
+    return PartitionLag(
+        topic=reading.topic,
+        partition=reading.partition,
+        standing=where,
+        records=records,
+        seconds=seconds,
+        committed_offset=reading.committed_offset,
+        log_start_offset=reading.log_start_offset,
+        log_end_offset=reading.log_end_offset,
+        deleted_unread=deleted,
+        owner=reading.owner,
+        note="; ".join(_notes(reading, where, deleted)),
+    )
+
+
+def _figures(reading: PartitionReading, where: Standing, now: datetime) -> tuple[int | None, float | None]:
+    if where is Standing.CURRENT:
+        return 0, 0.0
+    if where is not Standing.BEHIND:
+        return None, None
+    end = reading.log_end_offset or 0
+    if not isinstance(reading.oldest, OldestRecord):
+        return end - max(reading.committed_offset or 0, reading.log_start_offset or 0), None
+    # A record may have come, and been read by us, after the end was asked for: at least that one waits.
+    return max(1, end - reading.oldest.offset), _age_s(reading.oldest, now)
+
+
+def _age_s(oldest: OldestRecord, now: datetime) -> float | None:
+    # A producer's clock may be ahead of ours; an age is never negative.
+    return None if oldest.timestamp is None else max(0.0, (now - oldest.timestamp).total_seconds())
+
+
+def _notes(reading: PartitionReading, where: Standing, deleted: int) -> Iterator[str]:
+    start, end = reading.log_start_offset or 0, reading.log_end_offset or 0
+    if where is Standing.NO_COMMIT:
+        yield f"no commit yet; {end - start:,} in the log"
+    if where is Standing.CURRENT and (reading.committed_offset or 0) > end:
+        yield "commit beyond the end of the log; was the topic made anew?"
+    if isinstance(reading.oldest, OldestRecord) and reading.oldest.timestamp is None:
+        yield "records carry no timestamp"
+    if reading.problem:
+        yield reading.problem
+    if deleted:
+        yield f"{deleted:,} deleted before they were read"
+
+
+def _deleted_unread(reading: PartitionReading) -> int:
+    if reading.log_start_offset is None or reading.committed_offset is None:
+        return 0
+    return max(0, reading.log_start_offset - reading.committed_offset)
