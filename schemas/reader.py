@@ -7,38 +7,32 @@ from typing import Any, cast
 
 from fastavro import parse_schema, schemaless_reader
 from fastavro.read import SchemaResolutionError
+from fastavro.schema import to_parsing_canonical_form
 
 from schemas.avsc import AvroSchema
 from schemas.compatibility import obstacles
 from schemas.errors import Reason, Undecodable
-from schemas.shape import branches, may_be_empty, named_types, without_logical_types
+from schemas.shape import hollow_arrays, without_logical_types
 from schemas.strict import StrictCheck
 
-_DECODE_ERRORS = (
-    EOFError,
-    LookupError,
-    ValueError,
-    ArithmeticError,
-    RecursionError,
-    MemoryError,
-    SchemaResolutionError,
-)
+_DECODE_ERRORS = (EOFError, LookupError, ValueError, ArithmeticError, RecursionError, SchemaResolutionError)
 
 
 class BodyReader:
     """One writer's schema resolved to ours; built once per schema id, kept for the life of the process.
 
-    Building raises Undecodable (schema_mismatch) when our schema cannot read everything the writer's can write.
+    ``same`` tells that both mean the same bytes, so that a body may be read with ours and nothing to resolve.
+    ``schema`` is the writer's schema as JSON, or ours where they are the same.
+    Building raises Undecodable (schema_mismatch) when our schema cannot read everything that the writer's can write.
     """
 
     def __init__(self, *, ours: AvroSchema, writer: AvroSchema) -> None:
         _accept(ours, writer)
-        self.schema = writer
-        bare = without_logical_types(writer)
+        self.same = _on_the_wire(writer) == _on_the_wire(ours)
+        self.schema = ours if self.same else writer
+        bare = without_logical_types(self.schema)
         self._writer = parse_schema(bare)
-        self._ours: Any = parse_schema(without_logical_types(ours))
-        if self._writer == self._ours:
-            self._ours = None  # nothing to resolve
+        self._ours: Any = None if self.same else parse_schema(without_logical_types(ours))
         self._strict = StrictCheck(bare)
 
     def read(self, body: bytes) -> dict[str, Any]:
@@ -50,23 +44,12 @@ class BodyReader:
             raise Undecodable(Reason.DAMAGED, f"{type(error).__name__}: {error}") from error
 
 
+def _on_the_wire(schema: AvroSchema) -> str:
+    """The specification's Parsing Canonical Form: what is left when everything that does not change bytes is gone."""
+    return str(to_parsing_canonical_form(parse_schema(schema)))
+
+
 def _accept(ours: AvroSchema, writer: AvroSchema) -> None:
-    problems = obstacles(ours, writer) or tuple(_hollow(writer))
+    problems = obstacles(ours, writer) or hollow_arrays(writer)
     if problems:
         raise Undecodable(Reason.SCHEMA_MISMATCH, problems[0])
-
-
-def _hollow(writer: AvroSchema) -> list[str]:
-    """Arrays whose items take no bytes: a few bytes could claim any number of items."""
-    names = named_types(writer)
-    found: list[str] = []
-    todo: list[tuple[Any, str]] = [(writer, "")]
-    todo += [(field["type"], field["name"]) for record in names.values() for field in record.get("fields", ())]
-    while todo:
-        schema, where = todo.pop()
-        for branch in branches(schema, {}):
-            items = branch.get("items")
-            if items is not None and may_be_empty(items, names):
-                found.append(f"{where}: an array of items that take no bytes")
-            todo += [(branch[nested], where) for nested in ("items", "values") if nested in branch]
-    return found

@@ -200,3 +200,16 @@ Record = (
     | RejectedIntent
     | EntityIntent
 )
+
+BY_TOPIC: Mapping[str, type[Record]] = {
+    "query-purchase": QueryPurchase,
+    "co-purchase": CoPurchase,
+    "pair-counts": PairCounts,
+    "sample-state": SampleState,
+    "behavior-pairs": BehaviorPair,
+    "intent-requests": IntentRequest,
+    "intents": Intent,
+    "rejected-intents": RejectedIntent,
+    "entity-intents": EntityIntent,
+}
+"""Which record a topic carries, by the topic's name without prefix."""

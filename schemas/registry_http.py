@@ -88,6 +88,8 @@ def _client(settings: Settings) -> tuple[httpx.Client, str]:
     """The HTTP client, and the address without credentials, which may be shown."""
     try:
         url = httpx.URL(settings.schema_registry_url.rstrip("/") + "/")
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise ValueError(f"{settings.schema_registry_url!r} is not an http or https address")
         client = httpx.Client(
             base_url=url,
             auth=_credentials(settings),

@@ -57,14 +57,27 @@ def branch_name(branch: Mapping[str, Any]) -> str:
     return f"{kind} {branch['name'].rpartition('.')[2]}" if "name" in branch else kind
 
 
-def may_be_empty(schema: Any, names: Mapping[str, dict[str, Any]], above: frozenset[str] = frozenset()) -> bool:
-    """Whether a value of this type can take no bytes. An array of such would let 5 bytes claim 10^18 items."""
-    if isinstance(schema, list):
-        return False
-    for branch in branches(schema, names):
-        kind, name = branch["type"], branch.get("name", "")
-        if kind == "record":
-            inner = above | {name}
-            return name not in above and all(may_be_empty(field["type"], names, inner) for field in branch["fields"])
-        return bool(kind == "null" or (kind == "fixed" and branch["size"] == 0))
-    return False
+def hollow_arrays(schema: AvroSchema) -> list[str]:
+    """Complaints about arrays whose items take no bytes: 5 bytes could claim 10^18 of them."""
+    names = named_types(schema)
+    found: list[str] = []
+    todo: list[tuple[Any, str]] = [(schema, "record")]
+    todo += [(field["type"], field["name"]) for record in names.values() for field in record.get("fields", ())]
+    while todo:
+        part, where = todo.pop()
+        for branch in branches(part, {}):
+            if "items" in branch and _may_be_empty(branch["items"], names):
+                found.append(f"{where}: an array of items that take no bytes")
+            todo += [(branch[nested], where) for nested in ("items", "values") if nested in branch]
+    return found
+
+
+def _may_be_empty(schema: Any, names: Mapping[str, dict[str, Any]]) -> bool:
+    """Whether a value of this type can take no bytes. A record within itself cannot, or it would never end."""
+    branch, *others_of_union = branches(schema, names)
+    if others_of_union:
+        return False  # a union writes which branch it is
+    if branch["type"] == "record":
+        others = {name: part for name, part in names.items() if name != branch["name"]}
+        return all(_may_be_empty(field["type"], others) for field in branch["fields"])
+    return bool(branch["type"] == "null" or branch.get("size") == 0)

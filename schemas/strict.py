@@ -80,6 +80,8 @@ def _refuse(reason: Reason, where: str, at: int, what: str) -> NoReturn:
 
 def _varint(body: bytes, at: int, where: str) -> tuple[int, int]:
     """A zig-zag number and the offset after it."""
+    if at < len(body) and (raw := body[at]) < 0x80:  # by far the most numbers are lengths and indexes of one byte
+        return (raw >> 1) ^ -(raw & 1), at + 1
     raw = 0
     for count, byte in enumerate(body[at : at + _VARINT_BYTES]):
         raw |= (byte & 0x7F) << (7 * count)
