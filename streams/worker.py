@@ -63,8 +63,9 @@ class Worker:
         app = build_app(self.settings, self.process)
         for topic in topics.CONSUMED[self.process]:
             app.agent(fetch_topic(app, self.settings.topic_prefix + topic.name), name=topic.name)(self._agent)
-        app.on_partitions_assigned.connect(self._assigned, weak=False)
-        app.on_partitions_revoked.connect(self._revoked, weak=False)
+        signals: Any = app  # mode's signals are typed for senders that take no arguments
+        signals.on_partitions_assigned.connect(self._assigned, weak=False)
+        signals.on_partitions_revoked.connect(self._revoked, weak=False)
         app.finalize()
         return app
 

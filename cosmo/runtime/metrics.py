@@ -112,6 +112,14 @@ METRICS: tuple[MetricDef, ...] = (
         doc="From handing a record to the producer until the broker has confirmed it.",
     ),
     # --- ingest ---
+    MetricDef(
+        name="cosmo_facts_total",
+        kind="counter",
+        unit="facts",
+        labels=("topic",),
+        processes=("ingest",),
+        doc="Facts made from events, distinct within a fetch.",
+    ),
     # --- sample ---
     # --- infer ---
     # --- materialize and lookup ---

@@ -33,13 +33,13 @@ class Consumed(Protocol):
 class ConsumedRecords(Sequence[RawRecord]):
     """aiokafka's records seen as `RawRecord`, made only where one is looked at: most fetches are used as columns."""
 
-    __slots__ = ("_consumed",)
+    __slots__ = ("consumed",)
 
     def __init__(self, consumed: Sequence[Consumed]) -> None:
-        self._consumed = consumed
+        self.consumed = consumed
 
     def __len__(self) -> int:
-        return len(self._consumed)
+        return len(self.consumed)
 
     @overload
     def __getitem__(self, index: int) -> RawRecord: ...
@@ -47,12 +47,12 @@ class ConsumedRecords(Sequence[RawRecord]):
     def __getitem__(self, index: slice) -> ConsumedRecords: ...
     def __getitem__(self, index: int | slice) -> RawRecord | ConsumedRecords:
         if isinstance(index, slice):
-            return ConsumedRecords(self._consumed[index])
-        record = self._consumed[index]
+            return ConsumedRecords(self.consumed[index])
+        record = self.consumed[index]
         return RawRecord(record.offset, record.timestamp, record.key, record.value, tuple(record.headers))
 
     def values(self) -> list[bytes | None]:
-        return [record.value for record in self._consumed]
+        return [record.value for record in self.consumed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,11 @@ class Fetch:
         if isinstance(self.records, ConsumedRecords):
             return self.records.values()
         return [record.value for record in self.records]
+
+    def has_header(self, name: str) -> bool:
+        """Whether any record carries this header."""
+        records = self.records.consumed if isinstance(self.records, ConsumedRecords) else self.records
+        return any(header == name for record in records if record.headers for header, _ in record.headers)
 
     @property
     def first_offset(self) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from cosmo.runtime.errors import StopWorker
 from cosmo.runtime.metrics import counter
 from streams.fetch.handler import RawRecord
-from streams.kafka.producer import ConfirmingProducer
+from streams.kafka.producer import ConfirmingProducer, Headers
 
 PREFIX = "__streams.errors."
 MAX_MESSAGE_CHARS = 500
@@ -58,18 +58,20 @@ class DeadLetters:
     def send_nowait(
         self, topic: str, partition: int, record: RawRecord, *, reason: str, detail: str
     ) -> asyncio.Future[None]:
-        """Queue one dead letter of ``topic`` (its full name, prefix included)."""
+        """Queue one dead letter of ``topic`` (its full name, prefix included). BufferError when the queue is full."""
+        headers = _headers(topic, partition, record, reason=reason, detail=detail)
+        sent = self._producer.send_nowait(f"{topic}.dlq", record.value, key=record.key, headers=headers)
         counter("cosmo_dead_letters_total").labels(topic=topic, reason=reason).inc()
-        provenance = {
-            "topic": topic,
-            "partition": str(partition),
-            "offset": str(record.offset),
-            "timestamp": str(record.timestamp_ms),
-            "reason": reason,
-            "message": detail[:MAX_MESSAGE_CHARS],
-        }
-        headers = [*record.headers, *((PREFIX + name, text.encode()) for name, text in provenance.items())]
-        return self._producer.send_nowait(f"{topic}.dlq", record.value, key=record.key, headers=headers)
+        return sent
+
+    async def enqueue(
+        self, topic: str, partition: int, record: RawRecord, *, reason: str, detail: str
+    ) -> asyncio.Future[None]:
+        """`send_nowait` when there is room in the queue."""
+        headers = _headers(topic, partition, record, reason=reason, detail=detail)
+        sent = await self._producer.enqueue(f"{topic}.dlq", record.value, key=record.key, headers=headers)
+        counter("cosmo_dead_letters_total").labels(topic=topic, reason=reason).inc()
+        return sent
 
     def account(self, topic: str, *, seen: int, dead: int) -> None:
         """Tell the ratio limit of a fetch; raises `StopWorker` beyond it."""
@@ -79,3 +81,15 @@ class DeadLetters:
                 f"More than {self._limit:.0%} of the last records of {topic} cannot be used.",
                 advice=f"Look at them with `cosmo dlq list {topic}`, mend the producer, then start the worker again.",
             )
+
+
+def _headers(topic: str, partition: int, record: RawRecord, *, reason: str, detail: str) -> Headers:
+    provenance = {
+        "topic": topic,
+        "partition": str(partition),
+        "offset": str(record.offset),
+        "timestamp": str(record.timestamp_ms),
+        "reason": reason,
+        "message": detail[:MAX_MESSAGE_CHARS],
+    }
+    return [*record.headers, *((PREFIX + name, text.encode("utf-8", "replace")) for name, text in provenance.items())]

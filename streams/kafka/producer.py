@@ -24,6 +24,8 @@ Long enough for a coordinator to move (14 s measured); shorter would turn broker
 QUEUE_KBYTES = 256 * 1024
 """Bound of the send queue; when it is full `send_nowait` raises BufferError and the caller waits: memory stays flat."""
 
+FULL_QUEUE_PAUSE_S = 0.01
+
 
 class SinkUnconfirmed(CosmoError):  # noqa: N818 - an outcome, named by what it says
     """The broker did not confirm a send in time; the record that caused it stays uncommitted and comes again."""
@@ -86,13 +88,31 @@ class ConfirmingProducer:
         partition: int | None = None,
     ) -> None:
         """Send one record and wait until the broker has confirmed it."""
+        await (await self.enqueue(topic, value, key=key, headers=headers, partition=partition))
+
+    async def enqueue(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Headers = (),
+        partition: int | None = None,
+    ) -> asyncio.Future[None]:
+        """`send_nowait` when there is room in the queue; waiting for it is how slow brokers slow the sender down."""
         while True:
             try:
-                confirmed = self.send_nowait(topic, value, key=key, headers=headers, partition=partition)
-            except BufferError:  # the queue is full: wait for confirmations, which is backpressure
-                await asyncio.sleep(0.01)
-            else:
-                return await confirmed
+                return self.send_nowait(topic, value, key=key, headers=headers, partition=partition)
+            except BufferError:
+                await asyncio.sleep(FULL_QUEUE_PAUSE_S)
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions the topic has. Blocks; raises CosmoError when the topic does not exist."""
+        assert self._producer is not None
+        found = self._producer.list_topics(topic, timeout=DELIVERY_TIMEOUT_S).topics[topic]
+        if found.error is not None:
+            raise CosmoError(f"Topic {topic} does not exist.", advice="Create the topics: `cosmo stack up` does it.")
+        return len(found.partitions)
 
     def send_nowait(
         self,

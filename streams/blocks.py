@@ -1,0 +1,78 @@
+"""The three tables of a pair-counts block and their Arrow form: layout 1, shared by who writes it and who reads it."""
+
+from __future__ import annotations
+
+import io
+from enum import IntEnum
+
+import polars as pl
+import xxhash
+
+LAYOUT = 1
+
+FACTS = pl.Schema({"head": pl.UInt64, "other": pl.UInt64, "bucket": pl.Int32, "action": pl.UInt8, "session": pl.UInt64})
+"""One row: in this bucket (days since 1970-01-01 UTC of event time) this session did this to (head, other)."""
+HEADS = pl.Schema({"head": pl.UInt64, "kind": pl.UInt8, "text": pl.String})
+"""The text behind a head's hash: a normalized query, or a product id."""
+PRODUCTS = pl.Schema(
+    {
+        "product": pl.UInt64,
+        "event_time": pl.Int64,
+        "product_id": pl.String,
+        "title": pl.String,
+        "product_type": pl.String,
+        "category": pl.String,
+    }
+)
+"""What is known of a product; event_time in milliseconds, the newest (then the greatest text) wins."""
+
+
+class FactAction(IntEnum):
+    """What a session did, as the byte in a fact."""
+
+    IMPRESSION = 1
+    CLICK = 2
+    ADD_TO_CART = 3
+    PURCHASE = 4
+    CO_PURCHASE = 5
+    VOUCHER = 6
+
+
+class HeadCode(IntEnum):
+    """What a head is, as the byte in the heads table."""
+
+    QUERY = 1
+    PRODUCT = 2
+
+
+TOTALS_HEAD = 0
+"""Reserved head: its facts count the purchasing sessions of the whole stream and go to every partition."""
+
+
+def query_hash(query: str) -> int:
+    """Hash of a query's head; ``query`` is normalized. Stable for ever: partitions and state depend on it."""
+    return xxhash.xxh3_64_intdigest(b"q:" + query.encode())
+
+
+def product_hash(product_id: str) -> int:
+    """Hash of a product as head and as other."""
+    return xxhash.xxh3_64_intdigest(b"p:" + product_id.encode())
+
+
+def session_hash(session_id: str) -> int:
+    return xxhash.xxh3_64_intdigest(session_id.encode())
+
+
+def to_ipc(frame: pl.DataFrame) -> bytes:
+    """Arrow IPC stream, zstd."""
+    out = io.BytesIO()
+    frame.write_ipc_stream(out, compression="zstd")
+    return out.getvalue()
+
+
+def from_ipc(data: bytes, schema: pl.Schema) -> pl.DataFrame:
+    """Read a block; raises polars' ComputeError or SchemaError when it is not one of this layout."""
+    frame = pl.read_ipc_stream(io.BytesIO(data))
+    if frame.schema != schema:
+        raise pl.exceptions.SchemaError(f"expected {schema}, found {frame.schema}")
+    return frame

@@ -1,0 +1,124 @@
+"""The ingest process: raw events in, blocks of facts and dead letters out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+
+from cosmo.runtime.deadline import Deadline
+from cosmo.runtime.metrics import counter
+from cosmo.runtime.settings import Settings
+from schemas.codec import Codec
+from schemas.records import CoPurchase, PairCounts, QueryPurchase
+from schemas.registry import SchemaLookup
+from streams import topics
+from streams.fetch.handler import Fetch
+from streams.ingest.decode import Decoder
+from streams.ingest.facts import Tables, from_orders, from_searches
+from streams.ingest.shapes import ORDERS, SEARCHES
+from streams.ingest.shuffle import blocks
+from streams.kafka.dead_letters import DeadLetters
+from streams.kafka.producer import ConfirmingProducer
+
+MAX_IN_FLIGHT = 8
+"""Fetches whose blocks are not confirmed yet. Waiting for each before the next would cost a quarter of the speed;
+more than this only fills memory when the brokers are slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What is done with the fetches of one input topic."""
+
+    decoder: Decoder[Any]
+    facts: Callable[[pl.DataFrame], Tables]
+
+
+@dataclass(slots=True)
+class IngestHandler:
+    """Decodes, checks, masks, normalizes and combines each fetch, and shuffles it to the sampler's partitions.
+
+    At least once: a fetch redelivered makes the same facts again, which change nothing in the sampler's state.
+    """
+
+    producer: ConfirmingProducer
+    dead_letters: DeadLetters
+    routes: dict[str, Route]
+    blocks_codec: Codec[PairCounts]
+    blocks_topic: str
+    partitions: int = 0
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_IN_FLIGHT))
+
+    async def start(self) -> None:
+        """Look up what the first fetch would otherwise wait for."""
+        await asyncio.to_thread(lambda: self.blocks_codec.schema_id)
+        self.partitions = await asyncio.to_thread(self.producer.partitions, self.blocks_topic)
+
+    async def assigned(self, topic: str, partitions: frozenset[int]) -> None:
+        """Nothing: ingest keeps no state."""
+
+    async def revoked(self, topic: str, partitions: frozenset[int]) -> None:
+        """Nothing: ingest keeps no state."""
+
+    async def stop(self, deadline: Deadline) -> None:
+        """Nothing: the worker waits for what is in flight."""
+
+    async def handle(self, fetch: Fetch) -> Awaitable[None]:
+        """Process a fetch and queue what it makes; returns when there is room for it."""
+        await self._room.acquire()
+        try:
+            sent = await self._process(fetch)
+        except BaseException:
+            self._room.release()
+            raise
+        return self._confirmed(sent)
+
+    async def _process(self, fetch: Fetch) -> list[asyncio.Future[None]]:
+        route = self.routes[fetch.topic]
+        decoded = await asyncio.to_thread(route.decoder.decode, fetch, self.now())
+        self.dead_letters.account(fetch.topic, seen=len(fetch.records), dead=len(decoded.bad))
+        sent = [
+            await self.dead_letters.enqueue(
+                fetch.topic, fetch.partition, bad.record, reason=bad.reason, detail=bad.detail
+            )
+            for bad in decoded.bad
+        ]
+        if decoded.rows.height:
+            tables = await asyncio.to_thread(route.facts, decoded.rows)
+            counter("cosmo_facts_total").labels(fetch.topic).inc(tables.facts.height)
+            for partition, block in blocks(fetch, tables, self.partitions):
+                sent.append(await self._enqueue(partition, block))
+        return sent
+
+    async def _enqueue(self, partition: int, block: PairCounts) -> asyncio.Future[None]:
+        return await self.producer.enqueue(self.blocks_topic, self.blocks_codec.encode(block), partition=partition)
+
+    async def _confirmed(self, sent: Iterable[asyncio.Future[None]]) -> None:
+        try:
+            await asyncio.gather(*sent)
+        finally:
+            self._room.release()
+
+
+def build(
+    settings: Settings, producer: ConfirmingProducer, dead_letters: DeadLetters, registry: SchemaLookup
+) -> IngestHandler:
+    """The handler as the worker runs it."""
+    prefix = settings.topic_prefix
+    searches = Decoder(Codec(topics.QUERY_PURCHASE.name, QueryPurchase, registry), SEARCHES)
+    orders = Decoder(Codec(topics.CO_PURCHASE.name, CoPurchase, registry), ORDERS)
+    return IngestHandler(
+        producer=producer,
+        dead_letters=dead_letters,
+        routes={
+            prefix + topics.QUERY_PURCHASE.name: Route(searches, from_searches),
+            prefix + topics.CO_PURCHASE.name: Route(orders, from_orders),
+        },
+        blocks_codec=Codec(topics.PAIR_COUNTS.name, PairCounts, registry),
+        blocks_topic=prefix + topics.PAIR_COUNTS.name,
+    )

@@ -1,0 +1,48 @@
+"""What a query becomes before anything stores, compares or prompts with it: masked, then normalized.
+
+One implementation, over columns, serves both the stream and single look-ups, so that a reader's query always finds
+the key that ingest wrote.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from schemas.text import INVISIBLE, SPACE_LIKE
+
+MASKS = (
+    # An e-mail address; the part before @ may be anything without a space.
+    (r"[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+", "<email>"),
+    # An IBAN-like account number: two letters, two digits, then 11 or more letters and digits, in groups or not.
+    (r"\b[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?\b", "<account>"),
+    # Telephone, card and account numbers: nine or more digits, each followed by at most two separators.
+    (r"\+?(?:[0-9][\s().\-/]{0,2}){8,}[0-9]", "<number>"),
+    # Eight digits in a row: customer and order numbers; a shop's sizes and models are shorter.
+    (r"[0-9]{8,}", "<number>"),
+)
+"""(pattern, replacement), applied in this order. A masked query is still counted; its mask is what is kept.
+Rust's and Python's regular expressions read these alike."""
+
+
+def masked(text: pl.Expr) -> pl.Expr:
+    """Personal data replaced by ``<email>``, ``<account>`` or ``<number>``; everything else as it was."""
+    for pattern, replacement in MASKS:
+        text = text.str.replace_all(pattern, replacement)
+    return text
+
+
+def normalized(text: pl.Expr) -> pl.Expr:
+    """The form in which queries are compared: NFKC, repaired as the input contract says (`schemas.text.clean`), masked,
+    lower case. Idempotent. May be empty."""
+    seen = text.str.normalize("NFKC").str.replace_all(INVISIBLE, "").str.replace_all(SPACE_LIKE, " ")
+    return masked(seen.str.strip_chars(" ")).str.to_lowercase().str.normalize("NFKC")
+
+
+def mask(text: str) -> str:
+    """One string masked. About 0.1 ms; use `masked` for columns."""
+    return str(pl.select(masked(pl.lit(text))).item())
+
+
+def normalize_query(text: str) -> str:
+    """One query normalized and masked, exactly as ingest does it. About 0.1 ms; use `normalized` for columns."""
+    return str(pl.select(normalized(pl.lit(text))).item())
