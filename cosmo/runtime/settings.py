@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     rebalance_timeout_s: float = Field(30.0, gt=0, description="How long a rebalance waits for a member to rejoin.")
     group_instance_id: str = Field("", description="Static membership; the StatefulSet's pod name. Empty: dynamic.")
     dead_letter_ratio: float = Field(0.5, gt=0, le=1, description="Above this share of recent records a worker stops.")
+    listen_host: str = Field("127.0.0.1", description="Address that /metrics, /healthz and the lookup API listen on.")
     worker_port: int = Field(0, ge=0, description="/metrics and /healthz of a worker; 0: its default (see docs).")
 
     topic_partitions: int = Field(4, ge=1, description="Partitions of topics that `cosmo stack up` creates.")

@@ -1,7 +1,7 @@
 """A Faust transport that delivers each fetch of a partition as one event, and commits by the ledger.
 
 Everything else is Faust's: assignment, rebalances, the fetch thread, seeks. What is replaced, and why, is in
-docs/adr/0003-whole-fetch-transport.md. `register` makes it known to Faust under the scheme ``fetch://``.
+docs/adr/0007-whole-fetch-transport.md. `register` makes it known to Faust under the scheme ``fetch://``.
 """
 
 from __future__ import annotations

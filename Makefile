@@ -1,0 +1,48 @@
+# Two commands: `make run` and `make test`. Everything they need is installed into .venv, from hashed requirements.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.installed: requirements.txt requirements-bootstrap.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; name one: make PYTHON=/path/to/python3.11 …"; exit 1; }
+	@echo "Installing into $(VENV) (about a minute the first time) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bootstrap.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: install
+install: $(VENV)/.installed ## Set up .venv.
+
+.PHONY: run
+run: install ## Run everything on this machine with real baskets, and look.
+	@$(BIN)/cosmo demo
+
+.PHONY: test
+test: install ## Run every test on real parts, which are started and stopped by it.
+	@$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: install ## Style, types, import direction.
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: lock
+lock: install ## Write requirements.txt anew from pyproject.toml.
+	@$(BIN)/uv pip compile pyproject.toml --extra stack --extra dev --generate-hashes --universal \
+		--python-version 3.11 --no-emit-index-url --no-header --no-annotate --quiet -o requirements.txt
+
+.PHONY: clean
+clean: ## Stop the local stack and remove what was installed and stored.
+	@test ! -x $(BIN)/cosmo || $(BIN)/cosmo stack down
+	@rm -rf $(VENV) .cosmo

@@ -1,0 +1,60 @@
+"""``cosmo worker``: the processes of the stream."""
+
+from __future__ import annotations
+
+import typer
+
+app = typer.Typer(
+    help="Run one process of the stream, or all four. Example: cosmo worker ingest. Stop with Ctrl-C or SIGTERM.",
+    no_args_is_help=True,
+)
+
+
+def _run(process: str) -> None:
+    from cosmo.runtime import logs
+    from cosmo.runtime.errors import StopWorker
+    from cosmo.runtime.settings import settings
+    from cosmo.workers import all as children
+    from cosmo.workers import one
+
+    logs.configure(settings(), process=process)
+    try:
+        one.run(process, settings())
+    except StopWorker as stop:
+        typer.echo(str(stop), err=True)
+        raise typer.Exit(children.STOPPED_ON_PURPOSE) from stop
+
+
+@app.command()
+def ingest() -> None:
+    """Read query-purchase and co-purchase; write blocks of facts, and dead letters."""
+    _run("ingest")
+
+
+@app.command()
+def sample() -> None:
+    """Merge facts into the sampler's state; release the pairs worth explaining."""
+    _run("sample")
+
+
+@app.command()
+def infer() -> None:
+    """Ask the model about pairs and requests; write intents, and what was rejected."""
+    _run("infer")
+
+
+@app.command()
+def materialize() -> None:
+    """Merge intents into the features of their entities."""
+    _run("materialize")
+
+
+@app.command("all")
+def every() -> None:
+    """All four as child processes, for one machine. One that dies is started again."""
+    from cosmo.runtime import logs
+    from cosmo.runtime.settings import settings
+    from cosmo.workers.all import Children
+
+    logs.configure(settings(), process="workers")
+    Children(settings()).run()

@@ -1,0 +1,1 @@
+"""Puts worker processes together: logic from the packages, clients, health, and the four of them as children."""

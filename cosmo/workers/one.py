@@ -1,0 +1,46 @@
+"""One worker process, from the settings to its exit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from cosmo.runtime import health
+from cosmo.runtime.settings import Settings
+from schemas.registry import Registry
+from streams.fetch.handler import Handler
+from streams.fetch.watch import Watch
+from streams.kafka.clients import admin
+from streams.kafka.dead_letters import DeadLetters
+from streams.kafka.producer import ConfirmingProducer
+from streams.worker import Worker
+
+BUILDERS = {
+    "ingest": "streams.ingest.handler",
+    "sample": "streams.sampling.handler",
+    "infer": "inference.handler",
+    "materialize": "features.materialize.handler",
+}
+"""The module whose `build(settings, producer, dead_letters, registry)` makes each process's handler. Imported by name,
+so that ingest does not pay for Feast's import nor materialize for the model client's."""
+
+PORTS = {"ingest": 9101, "sample": 9102, "infer": 9103, "materialize": 9104}
+"""Where each worker serves /metrics and /healthz unless COSMO_WORKER_PORT says otherwise."""
+
+
+def run(process: str, settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT; raises what broke it."""
+    asyncio.run(_run(process, settings))
+
+
+async def _run(process: str, settings: Settings) -> None:
+    build: Callable[..., Handler] = import_module(BUILDERS[process]).build
+    progress = health.Progress()
+    registry: Any = Registry(settings)
+    with health.serve(settings.worker_port or PORTS[process], progress, host=settings.listen_host):
+        async with ConfirmingProducer(settings) as producer:
+            dead_letters = DeadLetters(producer, limit=settings.dead_letter_ratio)
+            handler = build(settings, producer, dead_letters, registry)
+            await Worker(process, settings, handler, Watch(process, progress, admin(settings))).run()
