@@ -64,9 +64,9 @@ def session_hash(session_id: str) -> int:
 
 
 def to_ipc(frame: pl.DataFrame) -> bytes:
-    """Arrow IPC stream, zstd."""
+    """Arrow IPC stream, not compressed: the producer compresses whole batches, in a thread of its own."""
     out = io.BytesIO()
-    frame.write_ipc_stream(out, compression="zstd")
+    frame.write_ipc_stream(out)
     return out.getvalue()
 
 

@@ -13,9 +13,8 @@ from schemas.text import INVISIBLE, SPACE_LIKE
 MASKS = (
     # An e-mail address; the part before @ may be anything without a space.
     (r"[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+", "<email>"),
-    # An IBAN-like account number: two letters, two digits, then 11 or more letters and digits, in groups or not.
-    (r"\b[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?\b", "<account>"),
-    # Telephone, card and account numbers: nine or more digits, each followed by at most two separators.
+    # Telephone, card and account numbers (an IBAN keeps its letters): nine or more digits, each followed by at most
+    # two separators.
     (r"\+?(?:[0-9][\s().\-/]{0,2}){8,}[0-9]", "<number>"),
     # Eight digits in a row: customer and order numbers; a shop's sizes and models are shorter.
     (r"[0-9]{8,}", "<number>"),
@@ -25,7 +24,7 @@ Rust's and Python's regular expressions read these alike."""
 
 
 def masked(text: pl.Expr) -> pl.Expr:
-    """Personal data replaced by ``<email>``, ``<account>`` or ``<number>``; everything else as it was."""
+    """Personal data replaced by ``<email>`` or ``<number>``; everything else as it was."""
     for pattern, replacement in MASKS:
         text = text.str.replace_all(pattern, replacement)
     return text
@@ -34,6 +33,16 @@ def masked(text: pl.Expr) -> pl.Expr:
 def normalized(text: pl.Expr) -> pl.Expr:
     """The form in which queries are compared: NFKC, repaired as the input contract says (`schemas.text.clean`), masked,
     lower case. Idempotent. May be empty."""
+    plain = text.str.contains(_PLAIN) & ~text.str.contains(_SPACED)
+    return pl.when(plain).then(text.str.to_lowercase()).otherwise(_normalized(pl.when(~plain).then(text)))
+
+
+_PLAIN = r"^(?:[ -/:-?A-~]*[0-9]){0,7}[ -/:-?A-~]*$"
+"""Printable ASCII without @ and with seven digits at most: nothing to fold and nothing to mask. Most queries are."""
+_SPACED = r"^ |  | $"
+
+
+def _normalized(text: pl.Expr) -> pl.Expr:
     seen = text.str.normalize("NFKC").str.replace_all(INVISIBLE, "").str.replace_all(SPACE_LIKE, " ")
     return masked(seen.str.strip_chars(" ")).str.to_lowercase().str.normalize("NFKC")
 

@@ -7,9 +7,11 @@ repaired and what is refused, so both paths give the same rows.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import repeat
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -17,7 +19,7 @@ import polars as pl
 
 from schemas.codec import Codec
 from schemas.errors import BadRecord, Undecodable
-from schemas.framing import VALUE_SCHEMA_HEADER, SchemaKey, split_frame
+from schemas.framing import ID_FRAME_BYTES, ID_MAGIC, VALUE_SCHEMA_HEADER, SchemaKey, split_frame
 from schemas.records import CoPurchase, QueryPurchase
 from streams.fetch.handler import Fetch, RawRecord
 from streams.ingest.block import BlockReader, NotText
@@ -75,7 +77,7 @@ class _Block:
     """Records of one schema: where they are in the fetch, and their bodies."""
 
     key: SchemaKey
-    indexes: list[int]
+    indexes: Sequence[int]
     bodies: list[bytes]
 
     def halves(self) -> tuple[_Block, _Block]:
@@ -112,18 +114,28 @@ class Decoder(Generic[R]):
         return Decoded(pl.concat(frames), batch.bad)
 
     def _blocks(self, fetch: Fetch, batch: _Batch) -> Iterable[_Block]:
-        blocks: dict[SchemaKey, _Block] = {}
+        """The records by schema. Most fetches have one, which a look at the first bytes of each value tells."""
+        values = fetch.values
         headers = fetch.has_header(VALUE_SCHEMA_HEADER)
-        for index, value in enumerate(fetch.values):
+        first = (values[0] or b"")[:ID_FRAME_BYTES]
+        if not headers and len(first) == ID_FRAME_BYTES and first[0] == ID_MAGIC and _all_start_with(first, values):
+            bodies = [value[ID_FRAME_BYTES:] for value in values if value is not None]
+            return [_Block(int.from_bytes(first[1:], "big"), range(len(values)), bodies)]
+        return self._blocks_by_schema(fetch, values, headers, batch)
+
+    def _blocks_by_schema(
+        self, fetch: Fetch, values: list[bytes | None], headers: bool, batch: _Batch
+    ) -> Iterable[_Block]:
+        found: dict[SchemaKey, tuple[list[int], list[bytes]]] = defaultdict(lambda: ([], []))
+        for index, value in enumerate(values):
             try:
                 key, at = split_frame(value, fetch.records[index].headers if headers else ())
             except Undecodable as error:
                 batch.bad.append(Bad(fetch.records[index], error.reason, error.detail))
-                continue
-            block = blocks.get(key) or blocks.setdefault(key, _Block(key, [], []))
-            block.indexes.append(index)
-            block.bodies.append((value or b"")[at:])
-        return blocks.values()
+            else:
+                found[key][0].append(index)
+                found[key][1].append((value or b"")[at:])
+        return [_Block(key, indexes, bodies) for key, (indexes, bodies) in found.items()]
 
     def _columns(self, fetch: Fetch, block: _Block, now: datetime, batch: _Batch) -> None:
         reader = self._reader(block.key)
@@ -167,3 +179,7 @@ class Decoder(Generic[R]):
                 batch.bad.append(Bad(record, error.reason, error.detail))
             else:
                 batch.rows.append(self.shape.from_record(checked))
+
+
+def _all_start_with(prefix: bytes, values: Sequence[bytes | None]) -> bool:
+    return None not in values and all(map(bytes.startswith, values, repeat(prefix)))  # type: ignore[arg-type]

@@ -13,11 +13,13 @@ import polars as pl
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.metrics import counter
 from cosmo.runtime.settings import Settings
+from schemas import avsc
 from schemas.codec import Codec
 from schemas.records import CoPurchase, PairCounts, QueryPurchase
 from schemas.registry import SchemaLookup
 from streams import topics
 from streams.fetch.handler import Fetch
+from streams.ingest.block import BlockReader
 from streams.ingest.decode import Decoder
 from streams.ingest.facts import Tables, from_orders, from_searches
 from streams.ingest.shapes import ORDERS, SEARCHES
@@ -37,6 +39,11 @@ class Route:
     decoder: Decoder[Any]
     facts: Callable[[pl.DataFrame], Tables]
 
+    def warm_up(self) -> None:
+        """Take a fetch of no records all the way."""
+        BlockReader(avsc.load(self.decoder.codec.topic_name)).read([])
+        self.facts(self.decoder.shape.rows.to_frame())
+
 
 @dataclass(slots=True)
 class IngestHandler:
@@ -55,7 +62,9 @@ class IngestHandler:
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_IN_FLIGHT))
 
     async def start(self) -> None:
-        """Look up what the first fetch would otherwise wait for."""
+        """Look up and import what the first fetch would otherwise wait for (a second, most of it pyarrow)."""
+        for route in self.routes.values():
+            await asyncio.to_thread(route.warm_up)
         await asyncio.to_thread(lambda: self.blocks_codec.schema_id)
         self.partitions = await asyncio.to_thread(self.producer.partitions, self.blocks_topic)
 

@@ -26,8 +26,8 @@ _SEARCH: dict[str, Any] = {
     "query": pl.String(),
     "action": pl.UInt8(),
 }
-_SEARCH_ROWS = pl.Schema({**_SEARCH, **_ITEM})
-_ORDER_ROWS = pl.Schema({"event_time": pl.Int64, "session_id": pl.String, "items": pl.List(pl.Struct(_ITEM))})
+_SEARCH_ROWS = pl.Schema(_SEARCH | _ITEM)
+_ORDER_ROWS = pl.Schema({"event_time": pl.Int64(), "session_id": pl.String(), "items": pl.List(pl.Struct(_ITEM))})
 
 _ACTIONS = {
     Action.IMPRESSION: FactAction.IMPRESSION,
@@ -68,18 +68,35 @@ def _odd_ids(*names: str) -> pl.Expr:
 
 
 def _unusual_searches(block: pl.DataFrame, now: datetime) -> pl.Series:
-    distinct = block.select(pl.col("query").unique()).with_columns(
-        odd=_odd(pl.col("query"), validate.MAX_QUERY_CHARS) | (normalized(pl.col("query")) == "")
-    )
-    odd_query = pl.col("query").is_in(distinct.filter("odd")["query"].implode())
-    odd = (
+    product = pl.col("product").struct
+    texts = [pl.col("event_id"), pl.col("session_id"), pl.col("query"), *(product.field(name) for name in _ITEM)]
+    suspect = block.select(odd=_suspect(texts))["odd"]
+    odd_text = (
         _odd_ids("event_id", "session_id")
-        | _odd_time(now)
-        | odd_query
-        | (pl.col("action").cast(pl.String) == Action.UNKNOWN)
+        | _odd(pl.col("query"), validate.MAX_QUERY_CHARS)
+        | (normalized(pl.col("query")) == "")
         | _odd_product(pl.col("product"))
     )
-    return block.select(odd=odd)["odd"]
+    odd = suspect.clone()
+    if suspect.any():
+        odd = odd.scatter(suspect.arg_true(), block.filter(suspect).select(odd=odd_text)["odd"])
+    return odd | block.select(odd=_odd_time(now) | (pl.col("action").cast(pl.String) == Action.UNKNOWN))["odd"]
+
+
+def _suspect(texts: list[pl.Expr]) -> pl.Expr:
+    """A first look at several texts at once, which lets plain ASCII pass: anything else, outer or double spaces, or a
+    text that is empty or long makes the row worth a closer one."""
+    mark = "\x1f"
+    joined = pl.concat_str([text.fill_null("-") for text in texts], separator=mark)
+    framed = pl.concat_str([pl.lit(mark), joined, pl.lit(mark)])
+    long = pl.any_horizontal(text.str.len_bytes() > _SHORTEST_LIMIT for text in texts)
+    return framed.str.contains(_SUSPECT) | long.fill_null(False)
+
+
+_SHORTEST_LIMIT = min(
+    validate.MAX_ID_CHARS, validate.MAX_TITLE_CHARS, validate.MAX_LABEL_CHARS, validate.MAX_QUERY_CHARS
+)
+_SUSPECT = r"[^\x1f -~]|  |\x1f\x1f| \x1f|\x1f "
 
 
 def _unusual_orders(block: pl.DataFrame, now: datetime) -> pl.Series:

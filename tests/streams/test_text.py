@@ -1,0 +1,50 @@
+"""Queries are masked and normalized once, for the stream and for readers alike."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.text import _normalized, mask, normalize_query, normalized
+
+queries = st.text(max_size=30) | st.text(st.sampled_from("aB1 09@.-+()\u00a0\u200b\ufb01\u0130"), max_size=30)
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("  Pasta\tSAUCE ", "pasta sauce"),
+        ("mail Joe.Bloggs@x.co.uk now", "mail <email> now"),
+        ("call +44 (0)20 7946 0958", "call <number>"),
+        ("4111 1111 1111 1111", "<number>"),
+        ("4111-1111-1111-1111 visa", "<number> visa"),
+        ("DE89 3704 0044 0532 0130 00", "de<number>"),
+        ("order 12345678", "order <number>"),
+        ("iphone 14 128 256", "iphone 14 128 256"),
+        ("1080p 60hz 27 inch", "1080p 60hz 27 inch"),
+        ("\ufb01sh \u2460", "fish 1"),
+        ("zero\u200bwidth", "zerowidth"),
+        ("\u00a0", ""),
+    ],
+)
+def test_a_query_is_kept_in_one_form(typed: str, kept: str) -> None:
+    assert normalize_query(typed) == kept
+
+
+@given(queries)
+def test_normalizing_twice_changes_nothing(typed: str) -> None:
+    once = normalize_query(typed)
+    assert normalize_query(once) == once
+
+
+@given(st.lists(queries, min_size=1, max_size=20))
+def test_the_short_cut_for_plain_queries_gives_the_same(typed: list[str]) -> None:
+    frame = pl.DataFrame({"q": typed})
+    assert frame.select(normalized(pl.col("q"))).equals(frame.select(_normalized(pl.col("q"))))
+
+
+@given(st.integers(10**8, 10**18))
+def test_no_long_number_survives(number: int) -> None:
+    assert mask(f"my number is {number} ok") == "my number is <number> ok"
