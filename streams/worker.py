@@ -35,6 +35,8 @@ class Worker:
     settings: Settings
     handler: Handler
     watch: Watch
+    app: Any = None
+    """The Faust app while it runs."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _failure: BaseException | None = None
     _ready: dict[tuple[str, int], asyncio.Task[None]] = field(default_factory=dict)
@@ -42,7 +44,7 @@ class Worker:
 
     async def run(self) -> None:
         """Start, work until stopped, stop."""
-        app = self._app()
+        app = self.app = self._app()
         _on_signals(self.request_stop)
         await self.handler.start()
         await app.start()

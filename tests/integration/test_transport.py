@@ -1,0 +1,186 @@
+"""The whole-fetch transport against a real broker: nothing is lost and nothing passed over, whatever happens between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+
+from cosmo.runtime.deadline import Deadline
+from cosmo.runtime.errors import StopWorker
+from cosmo.runtime.health import Progress
+from cosmo.runtime.settings import Settings
+from streams import topics
+from streams.fetch.handler import Fetch
+from streams.fetch.watch import Watch
+from streams.kafka.admin import create_topics
+from streams.kafka.clients import admin, client_config
+from streams.worker import Worker
+
+pytestmark = pytest.mark.integration
+
+BOUND_S = 60.0
+
+
+@dataclass
+class RecordingHandler:
+    """Takes every fetch on, remembers its offsets, and keeps its promise when ``keep`` lets it."""
+
+    keep: Callable[[Fetch], Awaitable[None]]
+    seen: list[tuple[int, int]] = field(default_factory=list)
+    fetches: list[Fetch] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    owned: set[tuple[str, int]] = field(default_factory=set)
+
+    async def start(self) -> None:
+        pass
+
+    async def assigned(self, topic: str, partitions: frozenset[int]) -> None:
+        self.owned |= {(topic, number) for number in partitions}
+        self.changed.set()
+
+    async def revoked(self, topic: str, partitions: frozenset[int]) -> None:
+        self.owned -= {(topic, number) for number in partitions}
+
+    async def handle(self, fetch: Fetch) -> Awaitable[None]:
+        self.seen += [(fetch.partition, record.offset) for record in fetch.records]
+        self.fetches.append(fetch)
+        self.changed.set()
+        return self.keep(fetch)
+
+    async def stop(self, deadline: Deadline) -> None:
+        pass
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(BOUND_S):
+            while not condition():
+                self.changed.clear()
+                await self.changed.wait()
+
+
+async def at_once(_: Fetch) -> None:
+    pass
+
+
+async def never(_: Fetch) -> None:
+    await asyncio.Event().wait()
+
+
+def worker(settings: Settings, handler: RecordingHandler) -> Worker:
+    return Worker("materialize", settings, handler, Watch("materialize", Progress(), admin(settings)))
+
+
+def quick(settings: Settings, **changes: object) -> Settings:
+    return settings.model_copy(update={"commit_interval_s": 0.2, "session_timeout_s": 6.0, "shutdown_s": 5.0, **changes})
+
+
+def fill(settings: Settings, count: int) -> None:
+    producer = Producer(client_config(settings))
+    for number in range(count):
+        producer.produce(topic(settings), value=b"%d" % number, partition=number % settings.topic_partitions)
+    assert producer.flush(30.0) == 0
+
+
+def topic(settings: Settings) -> str:
+    return settings.topic_prefix + topics.ENTITY_INTENTS.name
+
+
+def committed(settings: Settings) -> dict[int, int]:
+    client = admin(settings)
+    group = topics.group("materialize", settings.topic_prefix)
+    wanted = [TopicPartition(topic(settings), number) for number in range(settings.topic_partitions)]
+    asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)])
+    return {tp.partition: max(0, tp.offset) for tp in asked[group].result(30.0).topic_partitions}
+
+
+@pytest.fixture
+def ready(settings: Settings) -> Settings:
+    create_topics(settings)
+    return quick(settings)
+
+
+async def test_everything_that_ended_is_committed_by_a_graceful_stop(ready: Settings) -> None:
+    fill(ready, 1000)
+    handler = RecordingHandler(at_once)
+    running = worker(ready, handler)
+    task = asyncio.create_task(running.run())
+    await handler.until(lambda: len(handler.seen) == 1000)
+    running.request_stop()
+    await task
+    assert sum(committed(ready).values()) == 1000
+
+
+async def test_what_was_in_flight_comes_again_after_a_failure(ready: Settings) -> None:
+    fill(ready, 1000)
+
+    async def fails_on_partition_one(fetch: Fetch) -> None:
+        if fetch.partition == 1:
+            raise StopWorker("The sink is broken.")
+
+    with pytest.raises(StopWorker, match="sink is broken"):
+        await worker(ready, RecordingHandler(fails_on_partition_one)).run()
+    assert committed(ready)[1] == 0
+    handler = RecordingHandler(at_once)
+    second = worker(ready, handler)
+    task = asyncio.create_task(second.run())
+    await handler.until(lambda: {offset for partition, offset in handler.seen if partition == 1} == set(range(250)))
+    second.request_stop()
+    await task
+    assert committed(ready)[1] == 250
+
+
+async def test_a_later_fetch_that_ends_first_is_not_committed_past_an_earlier_one(ready: Settings) -> None:
+    """Faust alone commits past a record in flight here."""
+    settings = quick(ready, fetch_records=10, topic_partitions=1)
+    fill(settings, 50)
+    release = asyncio.Event()
+
+    async def first_waits(fetch: Fetch) -> None:
+        if fetch.partition == 0 and fetch.first_offset == 0:
+            await release.wait()
+
+    handler = RecordingHandler(first_waits)
+    running = worker(settings, handler)
+    task = asyncio.create_task(running.run())
+    await handler.until(lambda: len(handler.seen) == 50)
+    await running.app.consumer.commit()
+    assert committed(settings)[0] == 0
+    release.set()
+    await asyncio.sleep(0)
+    running.request_stop()
+    await task
+    assert committed(settings)[0] == 50
+
+
+async def test_a_rebalance_during_processing_loses_nothing(ready: Settings) -> None:
+    """Two workers share the topic; the second goes and its unfinished fetches are read again by the first."""
+    fill(ready, 400)
+    first, second = RecordingHandler(at_once), RecordingHandler(never)
+    stuck = worker(ready, second)
+    stuck_task = asyncio.create_task(stuck.run())
+    await second.until(lambda: len(second.seen) == 400)
+    steady = worker(ready, first)
+    steady_task = asyncio.create_task(steady.run())
+    await first.until(lambda: len(first.owned) > 0)
+    stuck.request_stop()
+    await stuck_task
+    await first.until(lambda: len(set(first.seen)) == 400)
+    fill(ready, 40)
+    await first.until(lambda: len(set(first.seen)) == 440)
+    steady.request_stop()
+    await steady_task
+    assert sum(committed(ready).values()) == 440
+
+
+async def test_an_empty_topic_is_neither_committed_nor_unhealthy(ready: Settings) -> None:
+    handler = RecordingHandler(at_once)
+    running = worker(ready, handler)
+    task = asyncio.create_task(running.run())
+    await handler.until(lambda: len(handler.owned) == ready.topic_partitions)
+    running.request_stop()
+    await task
+    assert sum(committed(ready).values()) == 0
+    assert running.watch.progress.judge().healthy
