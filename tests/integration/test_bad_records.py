@@ -1,0 +1,122 @@
+"""Bad records on a real broker: byte for byte in the dead letters with their reason, while the rest goes on."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+
+from cosmo.runtime.errors import StopWorker
+from cosmo.runtime.health import Progress
+from cosmo.runtime.settings import Settings
+from schemas.codec import Codec
+from schemas.records import CoPurchase, PairCounts, QueryPurchase
+from schemas.registry import Registry
+from streams import topics
+from streams.fetch.watch import Watch
+from streams.ingest import handler
+from streams.kafka.admin import create_topics
+from streams.kafka.clients import admin, client_config, log_reader
+from streams.kafka.dead_letters import DeadLetters
+from streams.kafka.lag import total_lag
+from streams.kafka.producer import ConfirmingProducer
+from streams.worker import Worker
+from tests.ingest.bad_records import Kind, kinds, order, search
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def registry(settings: Settings) -> Registry:
+    create_topics(settings)
+    registry = Registry(settings)
+    for topic in ("query-purchase", "co-purchase", "pair-counts", "behavior-pairs"):
+        registry.register(topic)
+    return registry
+
+
+async def ingest_all(settings: Settings, registry: Registry) -> None:
+    """Run ingest until it has committed everything; raises what stopped it."""
+    async with ConfirmingProducer(settings) as producer:
+        logic = handler.build(settings, producer, DeadLetters(producer, limit=settings.dead_letter_ratio), registry)
+        worker = Worker("ingest", settings, logic, Watch("ingest", Progress(), admin(settings)))
+        running = asyncio.create_task(worker.run())
+        async with asyncio.timeout(90.0):
+            while not running.done() and await lag(settings) > 0:
+                await asyncio.wait({running}, timeout=0.2)
+        worker.request_stop()
+        await running
+
+
+async def lag(settings: Settings) -> int:
+    group, client = topics.group("ingest", settings.topic_prefix), admin(settings)
+    names = [settings.topic_prefix + topic.name for topic in topics.CONSUMED["ingest"]]
+    lags = [await total_lag(client, group, name, settings.topic_partitions) for name in names]
+    return sum(1 if lag is None else lag for lag in lags)
+
+
+def read_all(settings: Settings, name: str) -> list[Message]:
+    reader: Consumer = log_reader(settings)
+    found: list[Message] = []
+    for number in range(settings.topic_partitions):
+        partition = TopicPartition(settings.topic_prefix + name, number, 0)
+        end = reader.get_watermark_offsets(partition, timeout=30.0)[1]
+        reader.assign([partition])
+        while end and (message := reader.poll(30.0)) is not None and message.error() is None:
+            found.append(message)
+            if message.offset() == end - 1:
+                break
+    reader.close()
+    return found
+
+
+def produce(settings: Settings, events: list[Kind]) -> None:
+    producer = Producer(client_config(settings) | {"message.max.bytes": 15_000_000})
+    for kind in events:
+        name = settings.topic_prefix + kind.topic
+        producer.produce(name, value=kind.value, key=kind.key, headers=list(kind.headers), partition=0)
+    assert producer.flush(60.0) == 0
+
+
+async def test_every_kind_ends_in_its_dead_letter_topic_byte_for_byte(settings: Settings, registry: Registry) -> None:
+    table = kinds(registry, registry.schema_id("behavior-pairs"))
+    good = [
+        Kind(name="good", topic="query-purchase", reason=None,
+             value=Codec("query-purchase", QueryPurchase, registry).encode(search())),
+        Kind(name="good", topic="co-purchase", reason=None,
+             value=Codec("co-purchase", CoPurchase, registry).encode(order())),
+    ]  # fmt: skip
+    events = [event for kind in table for event in (kind, *good)]
+    produce(settings, events)
+    await ingest_all(settings.model_copy(update={"dead_letter_ratio": 1.0}), registry)
+    for topic in ("query-purchase", "co-purchase"):
+        sent = [kind for kind in events if kind.topic == topic]  # all on one partition: the offset is the index
+        originals = read_all(settings, topic)
+        dead = {int(header(letter, "offset")): letter for letter in read_all(settings, f"{topic}.dlq")}
+        assert {offset: header(letter, "reason") for offset, letter in dead.items()} == {
+            offset: kind.reason for offset, kind in enumerate(sent) if kind.reason
+        }
+        for offset, letter in dead.items():
+            assert_same_record(letter, originals[offset])
+    codec = Codec("pair-counts", PairCounts, registry)
+    assert [codec.decode(message.value()) for message in read_all(settings, "pair-counts")]
+
+
+def assert_same_record(letter: Message, original: Message) -> None:
+    assert letter.key() == original.key()
+    assert letter.value() == original.value()
+    kept = [entry for entry in letter.headers() or [] if not entry[0].startswith("__streams.errors.")]
+    assert kept == (original.headers() or [])
+
+
+def header(message: Message, name: str) -> str:
+    value = dict(message.headers() or [])["__streams.errors." + name]
+    assert isinstance(value, bytes)
+    return value.decode()
+
+
+async def test_too_many_dead_letters_stop_the_worker_with_a_sentence(settings: Settings, registry: Registry) -> None:
+    produce(settings, [Kind(name="text", topic="query-purchase", value=b"hello", reason="wrong_magic")] * 500)
+    with pytest.raises(StopWorker, match=r"cannot be used\. Look at them with `cosmo dlq list"):
+        await ingest_all(settings, registry)
