@@ -123,6 +123,56 @@ METRICS: tuple[MetricDef, ...] = (
     # --- sample ---
     # --- infer ---
     # --- materialize and lookup ---
+    MetricDef(
+        name="cosmo_feature_freshness_seconds",
+        kind="histogram",
+        unit="seconds",
+        labels=("view",),
+        processes=("materialize",),
+        buckets=(*SLOW_S, 3_600.0, 86_400.0, 604_800.0),
+        doc="From the newest event behind an intent until readers can see it. Feast's own figure never moves here.",
+    ),
+    MetricDef(
+        name="cosmo_feature_writes_total",
+        kind="counter",
+        unit="rows",
+        labels=("view", "outcome"),
+        processes=("materialize",),
+        doc="Rows merged, by outcome: changed, unchanged, conflict (another writer came first; it was merged again).",
+    ),
+    MetricDef(
+        name="cosmo_offline_rows_total",
+        kind="counter",
+        unit="rows",
+        labels=("view",),
+        processes=("materialize",),
+        doc="Rows appended to the offline store.",
+    ),
+    MetricDef(
+        name="cosmo_waits_total",
+        kind="counter",
+        unit="attempts",
+        labels=("dependency",),
+        processes=("materialize",),
+        doc="Attempts that failed because a dependency did not answer; each is repeated after a pause, without end.",
+    ),
+    MetricDef(
+        name="cosmo_lookup_seconds",
+        kind="histogram",
+        unit="seconds",
+        labels=("endpoint",),
+        processes=("lookup",),
+        buckets=(0.0005, *FAST_S),
+        doc="From a look-up's arrival until its answer is ready, by endpoint.",
+    ),
+    MetricDef(
+        name="cosmo_lookups_total",
+        kind="counter",
+        unit="answers",
+        labels=("endpoint", "status"),
+        processes=("lookup",),
+        doc="Answers by status (fresh, stale, pending, none), or unavailable: Redis did not answer.",
+    ),
     # --- lag ---
 )
 

@@ -80,6 +80,20 @@ class Settings(BaseSettings):
     listen_host: str = Field("127.0.0.1", description="Address that /metrics, /healthz and the lookup API listen on.")
     worker_port: int = Field(0, ge=0, description="/metrics and /healthz of a worker; 0: its default (see docs).")
 
+    # features
+    redis_cluster: bool = Field(False, description="REDIS_URL names one node of a Redis Cluster.")
+    features_top_k: int = Field(8, ge=1, description="Intents kept for each query and product; the best by rank.")
+    features_half_life_s: float = Field(
+        7 * 86_400.0, gt=0, description="After this an intent's support counts half. Rebuild after a change."
+    )
+    features_stale_after_s: float = Field(7 * 86_400.0, gt=0, description="Older features are served as stale.")
+    features_offline_flush_s: float = Field(
+        5.0, ge=0, description="Offline rows are gathered this long into one file; their records are acked after it."
+    )
+    lookup_port: int = Field(8090, ge=0, description="Where `cosmo lookup serve` listens.")
+    lookup_workers: int = Field(1, ge=1, description="Processes that `cosmo lookup serve` runs.")
+    lookup_batch: int = Field(500, ge=1, description="Most keys of one POST /v1/lookup.")
+
     topic_partitions: int = Field(4, ge=1, description="Partitions of topics that `cosmo stack up` creates.")
     topic_replication: int = Field(1, ge=1, description="Replication factor of topics that `cosmo stack up` creates.")
 

@@ -1,0 +1,32 @@
+"""What can go wrong between us and the feature store, by what must be done about it."""
+
+from __future__ import annotations
+
+from cosmo.runtime.errors import CosmoError, StopWorker
+
+
+class FeatureFailure(CosmoError):  # noqa: N818 - its children are outcomes, named by what happened
+    """Root of what this package raises, but for StoreRefused, which stops the worker."""
+
+
+class StoreUnreachable(FeatureFailure):
+    """Redis did not answer, or said that it cannot now (loading, failing over, out of memory). Ask again later."""
+
+    retriable = True
+
+
+class StoreRefused(StopWorker):
+    """Redis answered, and will not change its mind: wrong password, wrong type, no permission."""
+
+
+class NotApplied(FeatureFailure):
+    """Redis holds no features of this project: never applied, or emptied. An answer now would be wrong in silence."""
+
+
+class UnusableIntent(FeatureFailure):
+    """A record that decodes and cannot become a feature. ``reason`` is for counting, ``detail`` for whoever sent it."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail

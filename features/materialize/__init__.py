@@ -1,0 +1,1 @@
+"""The materialize process: intents of entities in, features out."""

@@ -1,0 +1,154 @@
+"""Takes fetches of ``entity-intents`` and keeps the features of their entities."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from cosmo.runtime.deadline import Deadline
+from cosmo.runtime.metrics import histogram
+from cosmo.runtime.settings import Settings
+from features import project
+from features.entities import check, view_of
+from features.errors import UnusableIntent
+from features.merge import Change, MergeRule
+from features.offline.history import History
+from features.online.redis_store import connect
+from features.online.retry import persistently
+from features.online.store import Ref
+from features.online.writer import Writer
+from features.rank import RankRule
+from schemas.codec import Codec
+from schemas.errors import Undecodable
+from schemas.records import EntityIntent
+from schemas.registry import SchemaLookup
+from streams import topics
+from streams.fetch.handler import Fetch, RawRecord
+from streams.kafka.dead_letters import DeadLetters
+from streams.kafka.producer import ConfirmingProducer
+
+SLICE = 1_000
+"""Records decoded and written at a time: the first of a large fetch need not wait for the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A record for the dead letters."""
+
+    record: RawRecord
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A slice of a fetch, taken apart."""
+
+    good: Sequence[EntityIntent]
+    bad: Sequence[Bad]
+
+
+@dataclass(slots=True)
+class MaterializeHandler:
+    """Merges intents into the online store, and appends what became visible to the offline store.
+
+    At least once: a record that comes again merges to the same state and writes nothing. While Redis is away `handle`
+    does not return, so lag grows and memory does not.
+    """
+
+    codec: Codec[EntityIntent]
+    writer: Writer
+    history: History
+    dead_letters: DeadLetters
+    now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+
+    async def start(self) -> None:
+        """Nothing: connections are made by the first fetch, and may be waited for there."""
+
+    async def assigned(self, topic: str, partitions: frozenset[int]) -> None:
+        """Nothing: the state is in the store."""
+
+    async def revoked(self, topic: str, partitions: frozenset[int]) -> None:
+        """Nothing: what is in flight may finish, as the store refuses a stale write."""
+
+    async def stop(self, deadline: Deadline) -> None:
+        """Write the offline rows that are held, so that their fetches can be acked."""
+        await asyncio.wait_for(self.history.close(), deadline.remaining_s)
+
+    async def handle(self, fetch: Fetch) -> Awaitable[None]:
+        """1. merge and write online, 2. append offline; what is returned finishes when both, and dead letters, are
+        confirmed."""
+        promises: list[Awaitable[None]] = []
+        for start in range(0, len(fetch.records), SLICE):
+            records = fetch.records[start : start + SLICE]
+            decoded = await persistently(lambda some=records: self._decode(some), dependency="schema registry")  # type: ignore[misc]
+            promises += [await self._bury(fetch, bad) for bad in decoded.bad]
+            self.dead_letters.account(fetch.topic, seen=len(records), dead=len(decoded.bad))
+            versions = await self.writer.apply(by_entity(decoded.good))
+            self._observe_freshness(decoded.good)
+            promises.append(await self.history.append(versions))
+        return _all(promises)
+
+    async def _decode(self, records: Sequence[RawRecord]) -> Decoded:
+        return await asyncio.to_thread(decode, self.codec, records)
+
+    async def _bury(self, fetch: Fetch, bad: Bad) -> Awaitable[None]:
+        return await self.dead_letters.enqueue(
+            fetch.topic, fetch.partition, bad.record, reason=bad.reason, detail=bad.detail
+        )
+
+    def _observe_freshness(self, records: Iterable[EntityIntent]) -> None:
+        """From the newest event behind an intent until readers can see it."""
+        now, freshness = self.now(), histogram("cosmo_feature_freshness_seconds")
+        for record in records:
+            if not record.retracted:
+                view = view_of(record.entity_kind, record.intent)
+                freshness.labels(view.name).observe((now - record.intent.event_time).total_seconds())
+
+
+def decode(codec: Codec[EntityIntent], records: Sequence[RawRecord]) -> Decoded:
+    """Every record ends in one list or the other, in order."""
+    good: list[EntityIntent] = []
+    bad: list[Bad] = []
+    for record in records:
+        try:
+            decoded = codec.decode(record.value, record.headers)
+            check(decoded)
+        except (Undecodable, UnusableIntent) as error:
+            bad.append(Bad(record, str(error.reason), error.detail))
+        else:
+            good.append(decoded)
+    return Decoded(good, bad)
+
+
+def by_entity(records: Iterable[EntityIntent]) -> dict[Ref, list[Change]]:
+    """The changes of each row, in order."""
+    changes: dict[Ref, list[Change]] = {}
+    for record in records:
+        ref = Ref(view_of(record.entity_kind, record.intent), record.entity_key)
+        changes.setdefault(ref, []).append(Change(intent=record.intent, retracted=record.retracted))
+    return changes
+
+
+def merge_rule(settings: Settings) -> MergeRule:
+    """How this deployment ranks and cuts; the same for the worker and for a rebuild."""
+    half_life_s = settings.features_half_life_s
+    return MergeRule(top_k=settings.features_top_k, rank=RankRule(half_life_s=half_life_s))
+
+
+def build(
+    settings: Settings, producer: ConfirmingProducer, dead_letters: DeadLetters, registry: SchemaLookup
+) -> MaterializeHandler:
+    """The handler as the worker runs it."""
+    return MaterializeHandler(
+        codec=Codec(topics.ENTITY_INTENTS.name, EntityIntent, registry),
+        writer=Writer(connect(settings), merge_rule(settings)),
+        history=History(project.offline_directory(settings), settings.features_offline_flush_s),
+        dead_letters=dead_letters,
+    )
+
+
+async def _all(promises: Sequence[Awaitable[None]]) -> None:
+    await asyncio.gather(*promises)

@@ -1,0 +1,1 @@
+"""The offline store: every version of every row, for point-in-time training sets."""
