@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -42,14 +43,12 @@ def table(view: View, rows: Sequence[tuple[str, datetime, Mapping[str, Value]]])
 def prepare(root: Path, view: View) -> None:
     """Make the view's directory readable before there is any history: it holds a file without rows."""
     empty = root / view.name / "schema.parquet"
-    empty.parent.mkdir(parents=True, exist_ok=True)
     _write(empty, schema(view).empty_table())
 
 
 def write(root: Path, view: View, content: Any, *, writer: str) -> Path:
     """Add a table as a file of its own; it is there whole or not at all. Returns its path."""
     path = root / view.name / f"{writer}-{uuid.uuid4().hex}.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, content)
     return path
 
@@ -66,10 +65,12 @@ def combine(root: Path, view: View, paths: Iterable[Path], *, writer: str) -> Pa
 def _write(path: Path, content: Any) -> None:
     partial = path.with_name(f".{path.name}.partial")  # readers pass over names that begin with a dot
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(content, partial, compression="zstd")
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise CosmoError(
             f"The offline store cannot be written: {error.strerror or error}.",
             advice=f"Make room in {path.parent}, or point COSMO_HOME elsewhere.",

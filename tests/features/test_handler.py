@@ -1,0 +1,120 @@
+"""One fetch of entity-intents: what becomes of good records, of bad ones, and of a store that is away."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from cosmo.runtime.deadline import Deadline
+from features.materialize.handler import MaterializeHandler
+from features.offline.history import History
+from features.online.store import Ref
+from features.online.writer import Writer, decode_state
+from features.views import PRODUCT_INTENTS, QUERY_INTENTS
+from schemas.codec import Codec
+from schemas.fixed_registry import FixedRegistry
+from schemas.records import EntityIntent, EntityKind
+from streams.fetch.handler import Fetch, RawRecord
+from streams.kafka.dead_letters import DeadLetters
+from tests.features.examples import NOW, TOP_3, UMBRELLA, intent
+from tests.features.memory_store import FailingStore, MemoryStore
+
+CODEC = Codec("entity-intents", EntityIntent, FixedRegistry())
+QUERY = Ref(QUERY_INTENTS, "umbrella for storms")
+PRODUCT = Ref(PRODUCT_INTENTS, UMBRELLA.product_id)
+
+
+class NotedDeadLetters(DeadLetters):
+    """Keeps what was sent; confirms when told to."""
+
+    def __init__(self) -> None:
+        self.reasons: list[tuple[int, str]] = []
+        self.confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def enqueue(
+        self, topic: str, partition: int, record: RawRecord, *, reason: str, detail: str
+    ) -> asyncio.Future[None]:
+        self.reasons.append((record.offset, reason))
+        return self.confirmed
+
+    def account(self, topic: str, *, seen: int, dead: int) -> None:
+        pass
+
+
+def handler(store: MemoryStore, root: Path) -> MaterializeHandler:
+    return MaterializeHandler(
+        codec=CODEC,
+        writer=Writer(store, TOP_3, now=lambda: NOW),
+        history=History(root, 0.0),
+        dead_letters=NotedDeadLetters(),
+        now=lambda: NOW,
+    )
+
+
+def value(kind: EntityKind = EntityKind.QUERY, key: str = QUERY.key, *, retracted: bool = False) -> bytes:
+    return CODEC.encode(EntityIntent(entity_kind=kind, entity_key=key, retracted=retracted, intent=intent()))
+
+
+def fetch(*values: bytes | None) -> Fetch:
+    return Fetch("entity-intents", 0, [RawRecord(offset, 0, b"k", value) for offset, value in enumerate(values)])
+
+
+async def test_each_entity_of_a_fetch_gets_its_features(tmp_path: Path) -> None:
+    store = MemoryStore()
+    await (await handler(store, tmp_path).handle(fetch(value(), value(EntityKind.PRODUCT, UMBRELLA.product_id))))
+    assert set(store.rows) == {QUERY, PRODUCT}
+    assert {path.parent.name for path in written(tmp_path)} == {"query_intents", "product_intents"}
+
+
+async def test_a_bad_record_goes_to_the_dead_letters_and_its_neighbours_go_through(tmp_path: Path) -> None:
+    store = MemoryStore()
+    worker = handler(store, tmp_path)
+    promise = asyncio.ensure_future(
+        await worker.handle(fetch(b"junk", value(), None, value(EntityKind.PRODUCT, "B77"), value()))
+    )
+    assert isinstance(worker.dead_letters, NotedDeadLetters)
+    assert worker.dead_letters.reasons == [(0, "wrong_magic"), (2, "null_value"), (3, "foreign_entity")]
+    assert set(store.rows) == {QUERY}
+    await worker.stop(Deadline.after(5.0))
+    assert not promise.done()  # the dead letters are not confirmed yet
+    worker.dead_letters.confirmed.set_result(None)
+    await promise
+
+
+async def test_a_fetch_delivered_again_writes_nothing(tmp_path: Path) -> None:
+    store = MemoryStore()
+    for _ in range(2):
+        await (await handler(store, tmp_path).handle(fetch(value())))
+    assert store.replaced == 1
+
+
+async def test_a_retraction_in_the_same_fetch_wins(tmp_path: Path) -> None:
+    store = MemoryStore()
+    await (await handler(store, tmp_path).handle(fetch(value(), value(retracted=True))))
+    assert entries_stored(store) == 0
+
+
+async def test_while_the_store_is_away_the_fetch_is_held_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("features.online.retry.FIRST_PAUSE_S", 0.0)
+    store = FailingStore(failures=100)
+    await (await handler(store, tmp_path).handle(fetch(value())))
+    assert (store.failures, entries_stored(store)) == (0, 1)
+
+
+async def test_a_large_fetch_is_worked_off_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("features.materialize.handler.SLICE", 2)
+    store = MemoryStore()
+    await (await handler(store, tmp_path).handle(fetch(*[value()] * 5)))
+    assert set(store.rows) == {QUERY}
+
+
+def written(root: Path) -> list[Path]:
+    return list(root.glob("*/*.parquet"))
+
+
+def entries_stored(store: MemoryStore) -> int:
+    return len(decode_state(QUERY, store.rows[QUERY]).entries)
