@@ -1,0 +1,92 @@
+"""What a part of the local stack is: something with an address that can be prepared, started, asked and stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from cosmo.runtime.deadline import Deadline
+from cosmo.stack.child import Child, stop_all
+from cosmo.stack.errors import DiskFullError, PartFailedError
+from cosmo.stack.ports import check_free
+
+Say = Callable[[str], None]
+"""Takes a short phrase about what takes long ("downloading … once")."""
+
+
+class Name(StrEnum):
+    """The four parts, by the names that the command line and the log files use."""
+
+    KAFKA = "kafka"
+    REGISTRY = "registry"
+    VALKEY = "valkey"
+    MODEL = "model"
+
+
+class Part(Protocol):
+    """Calls come in this order, from one thread except ``prepare``: prepare, start, ready until True, stop."""
+
+    name: Name
+    label: str
+    """What a person calls it, at the start of a sentence."""
+
+    @property
+    def address(self) -> str:
+        """What a client connects to; without credentials."""
+
+    @property
+    def children(self) -> Sequence[Child]:
+        """Its processes; empty when it is somebody else's."""
+
+    def prepare(self, say: Say) -> None:
+        """Bring what it is made of. May take minutes and the network the first time; starts nothing that lasts."""
+
+    def start(self) -> None:
+        """Start what does not run. Returns at once. Raises PortTakenError."""
+
+    def ready(self) -> bool:
+        """Ask it once, for a second at most. Raises PartFailedError when there is no use in asking again."""
+
+    def stop(self, deadline: Deadline) -> None:
+        """Stop what runs of it, all of it, soon after the deadline at the latest."""
+
+
+class OwnPart:
+    """What the parts that we run ourselves have in common."""
+
+    name: Name
+    label: str
+    port_setting: str
+
+    @property
+    def children(self) -> Sequence[Child]:
+        raise NotImplementedError
+
+    @property
+    def listens_on(self) -> Sequence[Sequence[int]]:
+        """The ports of each child."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        for child, ports in zip(self.children, self.listens_on, strict=True):
+            if child.pid is None:
+                check_free(self.label, ports, self.port_setting)
+                child.start()
+
+    def check_running(self) -> None:
+        """Raises PartFailedError, or DiskFullError, with the last words of a child that has ended."""
+        for child in self.children:
+            if child.pid is None:
+                raise _failed(self.label, child)
+
+    def stop(self, deadline: Deadline) -> None:
+        stop_all(self.children, deadline)
+
+
+def _failed(label: str, child: Child) -> PartFailedError | DiskFullError:
+    words = child.last_words()
+    if "No space left on device" in words:
+        return DiskFullError(f"{label} stopped: its disk is full.", advice="Free some space and start again.")
+    reason = f": {words}" if words else "."
+    return PartFailedError(f"{label} stopped while starting{reason}", advice=f"Its log is {child.log}.")

@@ -1,0 +1,185 @@
+"""The local stack as one thing: four parts started together, ready together, and stopped within one deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from enum import StrEnum
+
+from cosmo.runtime.deadline import Deadline
+from cosmo.runtime.settings import Settings
+from cosmo.stack.child import Child, stop_all
+from cosmo.stack.errors import PartFailedError, PartUnreachableError
+from cosmo.stack.external import ExternalPart, replaced
+from cosmo.stack.home import Home
+from cosmo.stack.kafka import KafkaPart
+from cosmo.stack.model import ModelPart
+from cosmo.stack.parts import Name, Part
+from cosmo.stack.ports import Ports
+from cosmo.stack.prepare import prepare_all
+from cosmo.stack.registry import RegistryPart
+from cosmo.stack.valkey import ValkeyPart
+
+READY_S = 60.0
+"""All parts together are ready in 5 s on two idle cores; a loaded machine gets twelve times that."""
+EXTERNAL_S = 10.0
+"""Somebody else's server is up or it is not; this much is for its name service and a slow link."""
+STOP_S = 20.0
+_POLL_S = 0.1
+
+EVERYTHING = frozenset(Name)
+
+
+class Phase(StrEnum):
+    """Where a part is on its way."""
+
+    PREPARING = "preparing"
+    STARTING = "starting"
+    READY = "ready"
+
+
+Progress = Callable[[Name, Phase, str], None]
+"""Told of each step of a part, with a detail (what is downloaded, the address). Calls come from several threads."""
+
+
+def silent(_name: Name, _phase: Phase, _detail: str) -> None:
+    """Progress for those who do not look."""
+
+
+class Stack:
+    """The parts of one home directory. Those whose variable is set in the environment are only asked, never started.
+
+    ``tied``: the parts die with this process, even if it is killed with SIGKILL. Otherwise they outlive it and another
+    process stops them by their pid files. Use it from one thread; hold ``home.locked()`` around start and stop.
+    """
+
+    def __init__(self, settings: Settings, *, home: Home, ports: Ports, tied: bool) -> None:
+        self.settings = settings
+        self.home = home
+        self.ports = ports
+        own: dict[Name, Part] = {
+            Name.KAFKA: KafkaPart(home, ports=ports, tied=tied),
+            Name.REGISTRY: RegistryPart(home, port=ports.registry, tied=tied),
+            Name.VALKEY: ValkeyPart(home, port=ports.redis, tied=tied),
+            Name.MODEL: ModelPart(home, port=ports.lm, tied=tied),
+        }
+        self.parts: dict[Name, Part] = own | replaced(settings)
+
+    @classmethod
+    @contextmanager
+    def running(
+        cls,
+        settings: Settings,
+        *,
+        home: Home,
+        ports: Ports,
+        names: Collection[Name] = EVERYTHING,
+        progress: Progress = silent,
+    ) -> Iterator[Stack]:
+        """A stack that lives as long as the ``with`` block, and in no case longer than this process."""
+        home.create()
+        with home.locked():
+            stack = cls(settings, home=home, ports=ports, tied=True)
+            try:
+                stack.start(names, progress=progress)
+                yield stack
+            finally:
+                stack.stop(Deadline.after(STOP_S))
+
+    def start(
+        self, names: Collection[Name] = EVERYTHING, *, progress: Progress = silent, ready_s: float = READY_S
+    ) -> None:
+        """Start the named parts together; return when all are ready. May be called again, for others or after a kill.
+
+        1. Prepare: downloads and formatting, in parallel. 2. Start all. 3. Ask until each is ready.
+        When it fails or is interrupted, what it has started is stopped. Raises StackError.
+        """
+        parts = [part for name, part in self.parts.items() if name in names]
+        with ExitStack() as undo:
+            undo.callback(self._stop_if_started, [part for part in parts if not any(c.pid for c in part.children)])
+            prepare_all(parts, lambda part, detail: progress(part.name, Phase.PREPARING, detail))
+            for part in parts:
+                progress(part.name, Phase.STARTING, part.address)
+                part.start()
+            _await_ready(parts, Deadline.after(ready_s), progress)
+            undo.pop_all()
+
+    def stop(self, deadline: Deadline) -> None:
+        """Stop every process of ours, all at once; none of them is left soon after the deadline."""
+        stop_all(self.children, deadline)
+
+    @property
+    def children(self) -> list[Child]:
+        return [child for part in self.parts.values() for child in part.children]
+
+    @property
+    def kafka(self) -> KafkaPart:
+        """Our own Kafka, node by node. Raises PartUnreachableError when the environment names another."""
+        part = self.parts[Name.KAFKA]
+        if not isinstance(part, KafkaPart):
+            raise PartUnreachableError("Kafka is not ours to handle.", advice="Unset KAFKA_BOOTSTRAP_SERVERS.")
+        return part
+
+    @property
+    def kafka_bootstrap_servers(self) -> str:
+        return self._url(Name.KAFKA, self.settings.kafka_bootstrap_servers)
+
+    @property
+    def schema_registry_url(self) -> str:
+        return self._url(Name.REGISTRY, self.settings.schema_registry_url)
+
+    @property
+    def redis_url(self) -> str:
+        return self._url(Name.VALKEY, self.settings.redis_url.get_secret_value())
+
+    @property
+    def lm_url(self) -> str:
+        return self._url(Name.MODEL, self.settings.lm_url)
+
+    def env(self) -> dict[str, str]:
+        """The variables that point a child process at this stack; credentials of replaced parts included."""
+        env = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.kafka_bootstrap_servers,
+            "SCHEMA_REGISTRY_URL": self.schema_registry_url,
+            "REDIS_URL": self.redis_url,
+            "COSMO_LM_URL": self.lm_url,
+            "COSMO_HOME": str(self.home.root),
+        }
+        if isinstance(self.parts[Name.KAFKA], KafkaPart):
+            env["COSMO_TOPIC_REPLICATION"] = str(min(3, len(self.kafka.nodes)))
+        return env
+
+    def _url(self, name: Name, replaced_by: str) -> str:
+        part = self.parts[name]
+        return replaced_by if isinstance(part, ExternalPart) else part.address
+
+    def _stop_if_started(self, parts: list[Part]) -> None:
+        stop_all([child for part in parts for child in part.children], Deadline.after(STOP_S))
+
+
+def _await_ready(parts: list[Part], deadline: Deadline, progress: Progress) -> None:
+    external = Deadline.after(EXTERNAL_S)
+    waiting = list(parts)
+    while waiting:
+        for part in [part for part in waiting if part.ready()]:
+            waiting.remove(part)
+            progress(part.name, Phase.READY, part.address)
+        for part in waiting:
+            _check_deadline(part, deadline, external)
+        if waiting:
+            time.sleep(_POLL_S)
+
+
+def _check_deadline(part: Part, deadline: Deadline, external: Deadline) -> None:
+    if isinstance(part, ExternalPart) and external.expired:
+        raise PartUnreachableError(
+            f"{part.label} does not answer at {part.address}, where {part.variable} says it is.",
+            advice=f"Start it there, or unset {part.variable} to let Cosmo run one.",
+        )
+    if deadline.expired:
+        logs = ", ".join(str(child.log) for child in part.children)
+        raise PartFailedError(
+            f"{part.label} did not become ready at {part.address} in time.",
+            advice=f"Is the machine overloaded? Its log: {logs}." if logs else "",
+        )
