@@ -23,17 +23,10 @@ class Mount:
 
 
 COMMANDS: tuple[Mount, ...] = (
-    Mount(name="demo", module="cosmo.cli.demo", help="Run everything on this machine, with real baskets, and look."),
     Mount(name="stack", module="cosmo.cli.stack", help="Start, stop or inspect the local stack."),
     Mount(name="schemas", module="cosmo.cli.schemas", help="Check and register the Avro schemas."),
-    Mount(name="produce", module="cosmo.cli.produce", help="Send events from files; say which were refused and why."),
-    Mount(name="simulate", module="cosmo.cli.simulate", help="Simulate searches over real baskets."),
     Mount(name="worker", module="cosmo.cli.worker", help="Run ingest, sample, infer, materialize, or all of them."),
-    Mount(name="lookup", module="cosmo.cli.lookup", help="Read the intents of a query or a product, or serve them."),
-    Mount(name="features", module="cosmo.cli.features", help="Rebuild the features from the log."),
-    Mount(name="knowledge", module="cosmo.cli.knowledge", help="Count and export the knowledge graph."),
     Mount(name="lag", module="cosmo.cli.lag", help="Show how far each group is behind, in records and in seconds."),
-    Mount(name="dlq", module="cosmo.cli.dlq", help="List, show and replay dead letters."),
     Mount(name="docs", module="cosmo.cli.docs", help="Print the documents that are generated from the code."),
 )
 

@@ -24,6 +24,7 @@ KAFKA_VERSION = "4.4.0"
 _JARS = tuple(entry for entry in LOCK if entry.packaging == "jar")
 _SMALL_JVM = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 """A node takes 0.36 GB. One compiler tier and one collector thread start in half the time, on few cores."""
+_LOG_TIME = "yyyy-MM-dd'T'HH:mm:ss.SSS"
 
 
 class KafkaNode:
@@ -93,11 +94,14 @@ class KafkaPart(OwnPart):
         return kafka_brokers({"bootstrap.servers": self.address}) == len(self.nodes)
 
     def _node(self, node_id: int, *, tied: bool) -> KafkaNode:
-        log_format = "-Dorg.slf4j.simpleLogger.showDateTime=true"
+        log_format = (
+            "-Dorg.slf4j.simpleLogger.showDateTime=true",
+            f"-Dorg.slf4j.simpleLogger.dateTimeFormat={_LOG_TIME}",
+        )
         main = ("kafka.Kafka", str(self._properties(node_id)))
 
         def command() -> tuple[str, ...]:
-            return (java(), *_SMALL_JVM, log_format, "-cp", f"{self._jars}/*", *main)
+            return (java(), *_SMALL_JVM, *log_format, "-cp", f"{self._jars}/*", *main)
 
         child = Child(name=f"{self.name}-{node_id}", command=command, home=self._home, tied=tied)
         return KafkaNode(self, node_id, child)

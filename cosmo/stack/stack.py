@@ -7,8 +7,11 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 
+from pydantic import SecretStr
+
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.settings import Settings
+from cosmo.stack import state
 from cosmo.stack.child import Child, stop_all
 from cosmo.stack.errors import PartFailedError, PartUnreachableError
 from cosmo.stack.external import ExternalPart, replaced
@@ -58,6 +61,7 @@ class Stack:
         self.settings = settings
         self.home = home
         self.ports = ports
+        self.tied = tied
         own: dict[Name, Part] = {
             Name.KAFKA: KafkaPart(home, ports=ports, tied=tied),
             Name.REGISTRY: RegistryPart(home, port=ports.registry, tied=tied),
@@ -81,6 +85,7 @@ class Stack:
         home.create()
         with home.locked():
             stack = cls(settings, home=home, ports=ports, tied=True)
+            stack.stop(Deadline.after(STOP_S))  # what a killed run may have left where nothing ties children
             try:
                 stack.start(names, progress=progress)
                 yield stack
@@ -96,8 +101,9 @@ class Stack:
         When it fails or is interrupted, what it has started is stopped. Raises StackError.
         """
         parts = [part for name, part in self.parts.items() if name in names]
+        state.save(self.home.run, state.State(ports=self.ports, tied=self.tied))
         with ExitStack() as undo:
-            undo.callback(self._stop_if_started, [part for part in parts if not any(c.pid for c in part.children)])
+            undo.callback(_stop, [child for part in parts for child in part.children if not child.pid])
             prepare_all(parts, lambda part, detail: progress(part.name, Phase.PREPARING, detail))
             for part in parts:
                 progress(part.name, Phase.STARTING, part.address)
@@ -108,6 +114,7 @@ class Stack:
     def stop(self, deadline: Deadline) -> None:
         """Stop every process of ours, all at once; none of them is left soon after the deadline."""
         stop_all(self.children, deadline)
+        state.forget(self.home.run)
 
     @property
     def children(self) -> list[Child]:
@@ -120,6 +127,12 @@ class Stack:
         if not isinstance(part, KafkaPart):
             raise PartUnreachableError("Kafka is not ours to handle.", advice="Unset KAFKA_BOOTSTRAP_SERVERS.")
         return part
+
+    @property
+    def topic_replication(self) -> int:
+        """As many replicas as our brokers allow, three at most; on somebody else's Kafka what the settings say."""
+        part = self.parts[Name.KAFKA]
+        return min(3, len(part.nodes)) if isinstance(part, KafkaPart) else self.settings.topic_replication
 
     @property
     def kafka_bootstrap_servers(self) -> str:
@@ -137,25 +150,38 @@ class Stack:
     def lm_url(self) -> str:
         return self._url(Name.MODEL, self.settings.lm_url)
 
+    def connected(self, **changes: object) -> Settings:
+        """The settings with this stack's addresses in them, and with further ``changes`` by field name."""
+        return self.settings.model_copy(
+            update={
+                "kafka_bootstrap_servers": self.kafka_bootstrap_servers,
+                "schema_registry_url": self.schema_registry_url,
+                "redis_url": SecretStr(self.redis_url),
+                "lm_url": self.lm_url,
+                "home": self.home.root,
+                "topic_replication": self.topic_replication,
+                **changes,
+            }
+        )
+
     def env(self) -> dict[str, str]:
         """The variables that point a child process at this stack; credentials of replaced parts included."""
-        env = {
+        return {
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka_bootstrap_servers,
             "SCHEMA_REGISTRY_URL": self.schema_registry_url,
             "REDIS_URL": self.redis_url,
             "COSMO_LM_URL": self.lm_url,
             "COSMO_HOME": str(self.home.root),
+            "COSMO_TOPIC_REPLICATION": str(self.topic_replication),
         }
-        if isinstance(self.parts[Name.KAFKA], KafkaPart):
-            env["COSMO_TOPIC_REPLICATION"] = str(min(3, len(self.kafka.nodes)))
-        return env
 
     def _url(self, name: Name, replaced_by: str) -> str:
         part = self.parts[name]
         return replaced_by if isinstance(part, ExternalPart) else part.address
 
-    def _stop_if_started(self, parts: list[Part]) -> None:
-        stop_all([child for part in parts for child in part.children], Deadline.after(STOP_S))
+
+def _stop(children: list[Child]) -> None:
+    stop_all(children, Deadline.after(STOP_S))
 
 
 def _await_ready(parts: list[Part], deadline: Deadline, progress: Progress) -> None:

@@ -1,0 +1,68 @@
+"""What `cosmo stack status` knows of a part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import psutil
+
+from cosmo.stack.child import Child
+from cosmo.stack.errors import StackError
+from cosmo.stack.parts import Part
+
+
+class Health(StrEnum):
+    """READY: it answers. SILENT: it runs and does not answer. STOPPED: no process of it runs."""
+
+    READY = "ready"
+    SILENT = "not answering"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartStatus:
+    """One part. ``pids``, ``rss_bytes`` (resident memory) and ``logs`` are empty for a part that is not ours."""
+
+    name: str
+    address: str
+    ours: bool
+    health: Health
+    pids: tuple[int, ...]
+    rss_bytes: int
+    logs: tuple[str, ...]
+
+
+def status_of(part: Part) -> PartStatus:
+    """Ask the part and its processes; takes a second at most."""
+    processes = [process for child in part.children if (process := child.process())]
+    return PartStatus(
+        name=part.name,
+        address=part.address,
+        ours=bool(part.children),
+        health=_health(part),
+        pids=tuple(process.pid for process in processes),
+        rss_bytes=sum(_rss_bytes(process) for process in processes),
+        logs=tuple(str(child.log) for child in part.children),
+    )
+
+
+def rss_bytes(children: list[Child]) -> int:
+    """Resident memory of all the processes together."""
+    return sum(_rss_bytes(process) for child in children if (process := child.process()))
+
+
+def _rss_bytes(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _health(part: Part) -> Health:
+    if part.children and not any(child.pid for child in part.children):
+        return Health.STOPPED
+    try:
+        return Health.READY if part.ready() else Health.SILENT
+    except StackError:  # one node of several has ended
+        return Health.SILENT
