@@ -1,4 +1,4 @@
-"""The whole-fetch transport against a real broker: nothing is lost and nothing passed over, whatever happens between."""
+"""The whole-fetch transport against a real broker: nothing is lost or passed over, whatever happens between."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def worker(settings: Settings, handler: RecordingHandler) -> Worker:
 
 
 def quick(settings: Settings, **changes: object) -> Settings:
-    return settings.model_copy(update={"commit_interval_s": 0.2, "session_timeout_s": 6.0, "shutdown_s": 5.0, **changes})
+    return settings.model_copy(
+        update={"commit_interval_s": 0.2, "session_timeout_s": 6.0, "shutdown_s": 5.0, **changes}
+    )
 
 
 def fill(settings: Settings, count: int) -> None:
