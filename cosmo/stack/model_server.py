@@ -27,7 +27,7 @@ def parameters(*, model: Path, port: int, slots: int, threads: int) -> Any:
     """llama.cpp's parameters as one object."""
     params = extra("xllamacpp").CommonParams()
     params.model.path = str(model)
-    params.model_alias = ALIAS
+    params.model_alias = {ALIAS}
     params.hostnames = ["127.0.0.1"]
     params.port = port
     params.n_parallel = slots

@@ -1,0 +1,1 @@
+"""What tests, fault runs and benchmarks share: real parts that behave as they are told."""
