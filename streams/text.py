@@ -6,9 +6,13 @@ the key that ingest wrote.
 
 from __future__ import annotations
 
-import polars as pl
+import re
+from typing import TYPE_CHECKING
 
 from schemas.text import INVISIBLE, SPACE_LIKE
+
+if TYPE_CHECKING:  # 0.3 s to import, which the look-up of one plain query can do without
+    import polars as pl
 
 MASKS = (
     # An e-mail address; the part before @ may be anything without a space.
@@ -33,6 +37,8 @@ def masked(text: pl.Expr) -> pl.Expr:
 def normalized(text: pl.Expr) -> pl.Expr:
     """The form in which queries are compared: NFKC, repaired as the input contract says (`schemas.text.clean`), masked,
     lower case. Idempotent. May be empty."""
+    import polars as pl
+
     plain = text.str.contains(_PLAIN) & ~text.str.contains(_SPACED)
     return pl.when(plain).then(text.str.to_lowercase()).otherwise(_normalized(pl.when(~plain).then(text)))
 
@@ -49,9 +55,19 @@ def _normalized(text: pl.Expr) -> pl.Expr:
 
 def mask(text: str) -> str:
     """One string masked. About 0.1 ms; use `masked` for columns."""
+    import polars as pl
+
     return str(pl.select(masked(pl.lit(text))).item())
 
 
 def normalize_query(text: str) -> str:
-    """One query normalized and masked, exactly as ingest does it. About 0.1 ms; use `normalized` for columns."""
+    """One query normalized and masked, exactly as ingest does it. Up to 0.1 ms; use `normalized` for columns."""
+    if _PLAIN_TEXT.fullmatch(text) and not _SPACED_TEXT.search(text):
+        return text.lower()
+    import polars as pl
+
     return str(pl.select(normalized(pl.lit(text))).item())
+
+
+_PLAIN_TEXT = re.compile(_PLAIN.strip("^$"))
+_SPACED_TEXT = re.compile(_SPACED)

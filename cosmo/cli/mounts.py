@@ -26,6 +26,8 @@ COMMANDS: tuple[Mount, ...] = (
     Mount(name="stack", module="cosmo.cli.stack", help="Start, stop or inspect the local stack."),
     Mount(name="schemas", module="cosmo.cli.schemas", help="Check and register the Avro schemas."),
     Mount(name="worker", module="cosmo.cli.worker", help="Run ingest, sample, infer, materialize, or all of them."),
+    Mount(name="lookup", module="cosmo.cli.lookup", help="Read the intents of a query or a product, or serve them."),
+    Mount(name="features", module="cosmo.cli.features", help="Apply the feature repository; rebuild from the log."),
     Mount(name="lag", module="cosmo.cli.lag", help="Show how far each group is behind, in records and in seconds."),
     Mount(name="docs", module="cosmo.cli.docs", help="Print the documents that are generated from the code."),
 )

@@ -90,8 +90,7 @@ class Settings(BaseSettings):
     features_offline_flush_s: float = Field(
         5.0, ge=0, description="Offline rows are gathered this long into one file; their records are acked after it."
     )
-    lookup_port: int = Field(8090, ge=0, description="Where `cosmo lookup serve` listens.")
-    lookup_workers: int = Field(1, ge=1, description="Processes that `cosmo lookup serve` runs.")
+    lookup_port: int = Field(8090, gt=0, le=65_535, description="Where `cosmo lookup serve` listens.")
     lookup_batch: int = Field(500, ge=1, description="Most keys of one POST /v1/lookup.")
 
     topic_partitions: int = Field(4, ge=1, description="Partitions of topics that `cosmo stack up` creates.")

@@ -96,12 +96,12 @@ class RedisStore:
         return feast_format.entity_key(self._project, ref.view, ref.key)
 
 
-def connect(settings: Settings) -> RedisStore:
-    """The store of these settings; it connects at its first call."""
+def connect(settings: Settings, *, timeout_s: float = TIMEOUT_S) -> RedisStore:
+    """The store of these settings; it connects at its first call. ``timeout_s`` bounds the wait for one answer."""
     url = settings.redis_url.get_secret_value()
     options: dict[str, Any] = {
-        "socket_timeout": TIMEOUT_S,
-        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": min(timeout_s, CONNECT_TIMEOUT_S),
         "health_check_interval": 30,
     }
     client: Any

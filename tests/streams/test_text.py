@@ -48,3 +48,9 @@ def test_the_short_cut_for_plain_queries_gives_the_same(typed: list[str]) -> Non
 @given(st.integers(10**8, 10**18))
 def test_no_long_number_survives(number: int) -> None:
     assert mask(f"my number is {number} ok") == "my number is <number> ok"
+
+
+@given(queries)
+def test_one_query_is_normalized_as_a_column_of_them_is(typed: str) -> None:
+    column = pl.DataFrame({"q": [typed]}).select(normalized(pl.col("q")))
+    assert normalize_query(typed) == column.item()

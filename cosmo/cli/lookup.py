@@ -1,0 +1,138 @@
+"""``cosmo lookup``: what is known of a query or a product, and why; or the API that says it to programs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cosmo.cli.output import AsJson, print_json, print_table
+
+if TYPE_CHECKING:
+    from features.lookup.answers import Answer, FoundIntent
+    from features.lookup.reader import Reader
+
+app = typer.Typer(help="Read the intents of a query or a product, or serve them.", no_args_is_help=True)
+
+Explain = Annotated[bool, typer.Option("--explain", help="Say of each intent why it is believed.")]
+
+
+@app.command("query")
+def query_command(
+    text: Annotated[str, typer.Argument(help="As a shopper would type it.")],
+    explain: Explain = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show why shoppers search this.
+
+    Examples: cosmo lookup query 'camping tent'    cosmo lookup query 'camping tent' --explain
+    """
+    _show(lambda reader: reader.query(text, explain=explain), as_json=as_json)
+
+
+@app.command("product")
+def product_command(
+    product_id: Annotated[str, typer.Argument(help="The shop's identifier.")],
+    complements: Annotated[bool, typer.Option("--complements", help="What is bought with it, instead.")] = False,
+    explain: Explain = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show why shoppers buy this product, or what they buy with it.
+
+    Examples: cosmo lookup product 995242    cosmo lookup product 995242 --complements --explain
+    """
+
+    def look_up(reader: Reader) -> Awaitable[Answer]:
+        read = reader.complements if complements else reader.product
+        return read(product_id, explain=explain)
+
+    _show(look_up, as_json=as_json)
+
+
+@app.command("serve")
+def serve_command() -> None:
+    """Serve look-ups over HTTP on COSMO_LISTEN_HOST:COSMO_LOOKUP_PORT until Ctrl-C or SIGTERM.
+
+    Example: cosmo lookup serve & curl 'http://127.0.0.1:8090/v1/queries/camping%20tent/intents?explain=true'
+    """
+    from cosmo.runtime import logs
+    from cosmo.runtime.settings import settings
+    from features.lookup.server import run
+
+    logs.configure(settings(), process="lookup")
+    run(settings())
+
+
+def _show(look_up: Callable[[Reader], Awaitable[Answer]], *, as_json: bool) -> None:
+    import asyncio
+
+    from cosmo.runtime.settings import settings
+    from features.lookup.reader import build
+
+    async def answered() -> Answer:
+        reader = build(settings())
+        try:
+            return await look_up(reader)
+        finally:
+            await reader.close()
+
+    answer = asyncio.run(answered())
+    if as_json:
+        print_json(answer.model_dump(mode="json"))
+    else:
+        _print(answer)
+
+
+def _print(answer: Answer) -> None:
+    from features.lookup.answers import ProductComplements, QueryIntents, Status
+    from features.lookup.sentences import old
+
+    name = answer.query if isinstance(answer, QueryIntents) else answer.product_id
+    if answer.status is Status.NONE:
+        typer.echo(f"Nothing known about “{name}”.")
+        return
+    typer.echo(_title(answer))
+    typer.echo(f"{answer.status}, {old(answer.age_s or 0.0)}, by {answer.model}")
+    if isinstance(answer, ProductComplements):
+        _print_table(answer.complements, lambda number: _complement(answer, number))
+    else:
+        _print_table(answer.intents, lambda number: ())
+
+
+def _title(answer: Answer) -> str:
+    from features.lookup.answers import QueryIntents
+
+    if not isinstance(answer, QueryIntents):
+        kind = f" ({answer.product_type})" if answer.product_type else ""
+        return f"{answer.title or answer.product_id}{kind}"
+    notes = [f"specificity {answer.specificity:.2f}"] if answer.specificity is not None else []
+    notes += [f"buys {', '.join(answer.product_types)}"] if answer.product_types else []
+    return f"“{answer.query}”" + (f": {'; '.join(notes)}" if notes else "")
+
+
+def _print_table(found: Sequence[FoundIntent], lead: Callable[[int], Sequence[str]]) -> None:
+    explained = any(intent.why for intent in found)
+    columns = ["Bought with it"] * bool(found and lead(0)) + ["Intent", "Plausible", "Typical", "Sessions"]
+    rows = [(*lead(number), *_cells(intent)) for number, intent in enumerate(found)]
+    print_table([*columns, "Why"] if explained else columns, rows, right=("Plausible", "Typical", "Sessions"))
+
+
+def _complement(answer: Answer, number: int) -> tuple[str]:
+    from features.lookup.answers import ProductComplements
+
+    assert isinstance(answer, ProductComplements)
+    complement = answer.complements[number]
+    return (complement.title or complement.product_id,)
+
+
+def _cells(intent: FoundIntent) -> tuple[str, ...]:
+    cells = (intent.text, f"{intent.plausibility:.2f}", f"{intent.typicality:.2f}", f"{intent.support:,}")
+    return (*cells, _why(intent)) if intent.why else cells
+
+
+def _why(intent: FoundIntent) -> str:
+    why = intent.why
+    assert why is not None
+    scores = ", ".join(f"{name} {score:.2f}" for name, score in why.scores.items())
+    return "\n".join([why.sentence, f"asked by {why.template_id} of {why.model_id}", *([scores] if scores else [])])

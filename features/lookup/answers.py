@@ -1,0 +1,118 @@
+"""What a look-up answers: the models behind the HTTP API and ``cosmo lookup --json``. Null means unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Status(StrEnum):
+    """What an answer is worth."""
+
+    FRESH = "fresh"
+    STALE = "stale"
+    """Older than COSMO_FEATURES_STALE_AFTER_S; served all the same."""
+    PENDING = "pending"
+    """Nothing yet, and the model has been asked. No answer has this status unless misses are passed on."""
+    NONE = "none"
+    """Nothing is known."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, ser_json_inf_nan="null")
+
+
+class ShownProduct(_Model):
+    """A product of the pair that is the evidence, as shoppers saw it."""
+
+    product_id: str
+    title: str
+    product_type: str | None = None
+    category: str | None = None
+
+
+class Why(_Model):
+    """The evidence behind one intent."""
+
+    sentence: Annotated[str, Field(examples=["4 sessions searched “rain gear” and bought “Windproof umbrella”."])]
+    intent_id: Annotated[str, Field(description="Hash of head, relation and normalized tail.")]
+    pair_id: Annotated[str, Field(description="The behaviour pair.")]
+    query: Annotated[str | None, Field(description="The pair's query, normalized; null for products bought together.")]
+    products: Annotated[Sequence[ShownProduct], Field(description="The pair's products.")]
+    specificity: Annotated[float | None, Field(description="Of the pair's query, 0 (broad) to 1.")]
+    product_types: Annotated[Sequence[str], Field(description="Types bought after the pair's query, as it was asked.")]
+    template_id: Annotated[str, Field(description="Prompt template and its version.")]
+    model_id: Annotated[str, Field(description="Model that answered.")]
+    event_time: Annotated[datetime, Field(description="Newest event that supports the pair.")]
+    generated_time: Annotated[datetime, Field(description="When the model answered.")]
+    scores: Annotated[dict[str, float], Field(description="Every score that a filter or critic gave.")]
+
+
+class FoundIntent(_Model):
+    """One intent."""
+
+    text: Annotated[str, Field(examples=["used for walking the dog"])]
+    relation: Annotated[str, Field(examples=["used_for_eve"])]
+    tail: Annotated[str, Field(examples=["walking the dog"])]
+    plausibility: Annotated[float, Field(description="0 to 1.")]
+    typicality: Annotated[float, Field(description="0 to 1.")]
+    support: Annotated[int, Field(description="Distinct purchasing sessions of the pair that is the evidence.")]
+    why: Annotated[Why | None, Field(description="With explain=true.")] = None
+
+
+class FoundComplement(FoundIntent):
+    """A product bought with the one asked for, and the best reason for it."""
+
+    product_id: str
+    title: str | None = None
+    product_type: str | None = None
+
+
+class _Answer(_Model):
+    status: Status
+    age_s: Annotated[float | None, Field(description="Seconds since the newest of these intents was generated.")] = None
+    updated_at: Annotated[datetime | None, Field(description="When that was, to the second, as Feast keeps it.")] = None
+    model: Annotated[str | None, Field(description="Model that generated the newest of these intents.")] = None
+
+
+class QueryIntents(_Answer):
+    """Why shoppers search this, best first."""
+
+    query: Annotated[str, Field(description="As it was looked up: normalized and masked as ingest does it.")]
+    specificity: Annotated[float | None, Field(description="0 (broad) to 1 (narrow).")] = None
+    product_types: Annotated[Sequence[str], Field(description="Types bought after this query, most frequent first.")]
+    intents: Sequence[FoundIntent]
+
+
+class _AboutProduct(_Answer):
+    product_id: str
+    title: Annotated[str | None, Field(description="As last seen.")] = None
+    product_type: str | None = None
+
+
+class ProductIntents(_AboutProduct):
+    """Why shoppers buy this product, best first."""
+
+    subcategories: Annotated[Sequence[str], Field(examples=[["umbrella used for walking the dog"]])]
+    intents: Sequence[FoundIntent]
+
+
+class ProductComplements(_AboutProduct):
+    """What shoppers buy with this product and why, best first."""
+
+    complements: Sequence[FoundComplement]
+
+
+class BatchAnswer(_Model):
+    """One answer for each key asked, in the order asked."""
+
+    queries: Sequence[QueryIntents]
+    products: Sequence[ProductIntents]
+    complements: Sequence[ProductComplements]
+
+
+Answer = QueryIntents | ProductIntents | ProductComplements

@@ -1,0 +1,191 @@
+"""The look-up API over HTTP: thin over `Reader`; ``/openapi.json`` describes it.
+
+Keys may hold anything, slashes and line feeds too, percent-encoded. Some clients rewrite the keys ``.`` and ``..`` in
+a path before they send it; ``POST /v1/lookup`` takes those.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Annotated, Any, TypeVar
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client.exposition import choose_encoder
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.convertors import Convertor, register_url_convertor
+
+from cosmo.runtime import logs
+from cosmo.runtime.errors import CosmoError
+from cosmo.runtime.metrics import REGISTRY, counter, gauge, histogram
+from features.lookup.answers import Answer, BatchAnswer, ProductComplements, ProductIntents, QueryIntents, Status
+from features.lookup.reader import Reader
+
+MAX_KEY_CHARS = 512
+"""As in the input contract: nothing longer was ever learned from."""
+UNAVAILABLE = "unavailable"
+log = logs.get(__name__)
+
+
+class _KeyConvertor(Convertor[str]):
+    """A path parameter that takes every character; Starlette's own stop at a slash or at a line feed."""
+
+    regex = r"[\s\S]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("key", _KeyConvertor())
+
+Key = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_CHARS)]
+Explain = Annotated[bool, Field(description="Tell of each intent why: the pair, its products, template and scores.")]
+
+
+class Refusal(BaseModel):
+    """Why there is no answer, and what to do."""
+
+    error: str
+    advice: str = ""
+
+
+class BatchQuestion(BaseModel):
+    """Keys to look up, COSMO_LOOKUP_BATCH of them at most, in any mixture."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    queries: list[Key] = Field([], description="For the intents of queries, as shoppers typed them.")
+    products: list[Key] = Field([], description="For the intents of products.")
+    complements: list[Key] = Field([], description="For the complements of products.")
+    explain: Explain = False
+
+    @property
+    def keys(self) -> int:
+        return len(self.queries) + len(self.products) + len(self.complements)
+
+
+class TooManyKeys(CosmoError):  # noqa: N818 - an outcome, named by what it says
+    """More keys in one batch than the settings allow."""
+
+
+A = TypeVar("A", bound="Answer | BatchAnswer")
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    422: {"model": Refusal, "description": "The question cannot be answered as it stands."},
+    503: {"model": Refusal, "description": "Redis does not answer, or holds no features. Ask again."},
+}
+
+
+def create(reader: Reader, *, max_keys: int) -> FastAPI:
+    """The ASGI application; it closes the reader when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await reader.close()
+
+    app = FastAPI(
+        title="Cosmo look-ups",
+        summary="Why shoppers search and buy: intents of queries and products, and complements.",
+        version=version("cosmo-streams"),
+        lifespan=lifespan,
+        docs_url=None,  # it would load scripts from elsewhere
+        redoc_url=None,
+    )
+    gauge("cosmo_build_info").labels(version("cosmo-streams"), "lookup").set(1)
+    _handle_errors(app)
+    _add_lookups(app, reader, max_keys)
+    _add_probes(app, reader)
+    return app
+
+
+def _add_lookups(app: FastAPI, reader: Reader, max_keys: int) -> None:
+    @app.get("/v1/queries/{query:key}/intents", responses=_REFUSALS)
+    async def query_intents(query: Key, explain: Explain = False) -> QueryIntents:
+        """Why shoppers search this. The query may be as it was typed: it is normalized as the stream does it."""
+        return await _measured("query_intents", lambda: reader.query(query, explain=explain))
+
+    @app.get("/v1/products/{product_id:key}/intents", responses=_REFUSALS)
+    async def product_intents(product_id: Key, explain: Explain = False) -> ProductIntents:
+        """Why shoppers buy this product, from the searches that led to it."""
+        return await _measured("product_intents", lambda: reader.product(product_id, explain=explain))
+
+    @app.get("/v1/products/{product_id:key}/complements", responses=_REFUSALS)
+    async def product_complements(product_id: Key, explain: Explain = False) -> ProductComplements:
+        """What shoppers buy with this product, and why."""
+        return await _measured("product_complements", lambda: reader.complements(product_id, explain=explain))
+
+    @app.post("/v1/lookup", responses=_REFUSALS)
+    async def batch(asked: BatchQuestion) -> BatchAnswer:
+        """Many keys in one round trip; the answers stand in the order asked."""
+        if asked.keys > max_keys:
+            raise TooManyKeys(f"{asked.keys} keys in one batch; {max_keys} are allowed.", advice="Ask in parts.")
+        parts = (asked.queries, asked.products, asked.complements)
+        return await _measured("batch", lambda: reader.batch(*parts, explain=asked.explain))
+
+
+def _add_probes(app: FastAPI, reader: Reader) -> None:
+    @app.get("/healthz")
+    async def healthz() -> dict[str, bool]:
+        """Whether this process works. Redis being away is no reason to restart it."""
+        return {"healthy": True}
+
+    @app.get("/readyz", responses={503: _REFUSALS[503]})
+    async def readyz() -> dict[str, bool]:
+        """Whether look-ups can be answered: Redis is there and holds features."""
+        await reader.check()
+        return {"ready": True}
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics(request: Request) -> Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return Response(encode(REGISTRY), headers={"Content-Type": content_type})
+
+
+async def _measured(endpoint: str, look_up: Callable[[], Awaitable[A]]) -> A:
+    began_s = time.perf_counter()
+    try:
+        answer = await look_up()
+    except CosmoError:
+        counter("cosmo_lookups_total").labels(endpoint, UNAVAILABLE).inc()
+        raise
+    histogram("cosmo_lookup_seconds").labels(endpoint).observe(time.perf_counter() - began_s)
+    for status in _statuses(answer):
+        counter("cosmo_lookups_total").labels(endpoint, status).inc()
+    return answer
+
+
+def _statuses(answer: Answer | BatchAnswer) -> Iterable[Status]:
+    if isinstance(answer, BatchAnswer):
+        return [one.status for one in (*answer.queries, *answer.products, *answer.complements)]
+    return [answer.status]
+
+
+def _handle_errors(app: FastAPI) -> None:
+    @app.exception_handler(TooManyKeys)
+    async def too_many(_: Request, error: TooManyKeys) -> JSONResponse:
+        return _refusal(422, error.what, error.advice)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        problems = "; ".join(f"{_place(problem['loc'])}: {problem['msg']}" for problem in error.errors())
+        return _refusal(422, f"The question cannot be read: {problems}.", "See /openapi.json.")
+
+    @app.exception_handler(CosmoError)
+    async def unavailable(request: Request, error: CosmoError) -> JSONResponse:
+        log.warning("no answer", path=request.url.path, reason=error.what)
+        return _refusal(503, error.what, error.advice, headers={"Retry-After": "1"})
+
+
+def _place(loc: Iterable[object]) -> str:
+    return ".".join(str(part) for part in loc if part != "path") or "body"
+
+
+def _refusal(status: int, error: str, advice: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse(Refusal(error=error, advice=advice).model_dump(), status, headers)

@@ -1,0 +1,149 @@
+"""From a row as it is stored to an answer. Pure: the clock's reading is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias, cast
+
+import orjson
+
+from features.lookup.answers import (
+    Answer,
+    FoundComplement,
+    FoundIntent,
+    ProductComplements,
+    ProductIntents,
+    QueryIntents,
+    ShownProduct,
+    Status,
+    Why,
+)
+from features.lookup.sentences import because
+from features.online import format as feast_format
+from features.online.store import Ref, Stored
+from features.rows import Row
+from features.views import PRODUCT_COMPLEMENTS, PRODUCT_INTENTS, QUERY_INTENTS, VIEWS, View
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WHY_ONLY = frozenset({"intent_ids", "pair_ids", "template_ids", "model_ids", "event_times_ms", "evidence"})
+
+PLAIN: Mapping[View, Sequence[str]] = {view: [name for name in view.names if name not in _WHY_ONLY] for view in VIEWS}
+"""The features that an answer without explanation needs, of each view."""
+EXPLAINED: Mapping[View, Sequence[str]] = {view: view.names for view in VIEWS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What one answer depends on beside the row."""
+
+    now: datetime
+    stale_after_s: float
+    explain: bool = False
+
+
+def compose(ref: Ref, stored: Stored, asking: Asking) -> Answer:
+    """The answer about one entity in one view; status ``none`` when nothing, or nothing any more, is known of it."""
+    row = feast_format.decode_row(ref.view, stored.fields)
+    return _COMPOSERS[ref.view](ref, row, asking)
+
+
+def judge(generated_times_ms: Sequence[int], asking: Asking) -> tuple[Status, float | None]:
+    """Status and age in seconds. The age is that of the newest intent, not of the row: a store rebuilt from the log
+    yesterday may hold what was thought last month."""
+    if not generated_times_ms:
+        return Status.NONE, None
+    age_s = max(0.0, (asking.now - _instant(max(generated_times_ms))).total_seconds())
+    return (Status.STALE if age_s > asking.stale_after_s else Status.FRESH), age_s
+
+
+def _query_intents(ref: Ref, row: Row, asking: Asking) -> QueryIntents:
+    return QueryIntents(
+        query=ref.key,
+        specificity=cast("float | None", row["specificity"]),
+        product_types=_list(row, "product_types"),
+        intents=[FoundIntent(**entry) for entry in _entries(row, asking)],
+        **_common(row, asking),
+    )
+
+
+def _product_intents(ref: Ref, row: Row, asking: Asking) -> ProductIntents:
+    return ProductIntents(
+        subcategories=_list(row, "subcategories"),
+        intents=[FoundIntent(**entry) for entry in _entries(row, asking)],
+        **_about(ref, row),
+        **_common(row, asking),
+    )
+
+
+def _product_complements(ref: Ref, row: Row, asking: Asking) -> ProductComplements:
+    others = zip(*(_list(row, f"complement{name}") for name in ("s", "_titles", "_types")), strict=True)
+    found = [
+        FoundComplement(product_id=product_id, title=title or None, product_type=product_type or None, **entry)
+        for (product_id, title, product_type), entry in zip(others, _entries(row, asking), strict=True)
+    ]
+    return ProductComplements(complements=found, **_about(ref, row), **_common(row, asking))
+
+
+_Composer: TypeAlias = Callable[[Ref, Row, Asking], Answer]
+_COMPOSERS: Mapping[View, _Composer] = {
+    QUERY_INTENTS: _query_intents,
+    PRODUCT_INTENTS: _product_intents,
+    PRODUCT_COMPLEMENTS: _product_complements,
+}
+
+
+def _common(row: Row, asking: Asking) -> dict[str, Any]:
+    status, age_s = judge(_list(row, "generated_times_ms"), asking)
+    return {"status": status, "age_s": age_s, "updated_at": row["updated_at"], "model": row["model"]}
+
+
+def _about(ref: Ref, row: Row) -> dict[str, Any]:
+    return {"product_id": ref.key, "title": row["title"], "product_type": row["product_type"]}
+
+
+_PARALLEL = {
+    "text": "intents",
+    "relation": "relations",
+    "tail": "tails",
+    "plausibility": "plausibility",
+    "typicality": "typicality",
+    "support": "support",
+}
+
+
+def _entries(row: Row, asking: Asking) -> list[dict[str, Any]]:
+    columns = [_list(row, feature) for feature in _PARALLEL.values()]
+    entries: list[dict[str, Any]] = [dict(zip(_PARALLEL, values, strict=True)) for values in zip(*columns, strict=True)]
+    if asking.explain:
+        for number, entry in enumerate(entries):
+            entry["why"] = _why(row, number)
+    return entries
+
+
+def _why(row: Row, number: int) -> Why:
+    evidence = orjson.loads(_list(row, "evidence")[number])
+    products = [ShownProduct(**product) for product in evidence["products"]]
+    return Why(
+        sentence=because(evidence["query"], [product.title for product in products], _list(row, "support")[number]),
+        intent_id=_list(row, "intent_ids")[number],
+        pair_id=_list(row, "pair_ids")[number],
+        query=evidence["query"],
+        products=products,
+        specificity=evidence["specificity"],
+        product_types=evidence["product_types"],
+        template_id=_list(row, "template_ids")[number],
+        model_id=_list(row, "model_ids")[number],
+        event_time=_instant(_list(row, "event_times_ms")[number]),
+        generated_time=_instant(_list(row, "generated_times_ms")[number]),
+        scores=evidence["scores"],
+    )
+
+
+def _list(row: Row, name: str) -> list[Any]:
+    return cast("list[Any]", row[name] or [])
+
+
+def _instant(milliseconds: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=milliseconds)
