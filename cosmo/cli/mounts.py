@@ -23,6 +23,8 @@ class Mount:
 
 
 COMMANDS: tuple[Mount, ...] = (
+    Mount(name="demo", module="cosmo.cli.demo", help="Run everything on this machine, with real baskets, and look."),
+    Mount(name="simulate", module="cosmo.cli.simulate", help="Simulate searches over real baskets."),
     Mount(name="stack", module="cosmo.cli.stack", help="Start, stop or inspect the local stack."),
     Mount(name="schemas", module="cosmo.cli.schemas", help="Check and register the Avro schemas."),
     Mount(name="worker", module="cosmo.cli.worker", help="Run ingest, sample, infer, materialize, or all of them."),
