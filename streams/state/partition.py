@@ -1,0 +1,143 @@
+"""The state of one partition of pair-counts: everything the sampler knows, pure, without I/O or clock.
+
+A semilattice throughout: blocks may come twice, in any order and in any portions, and segments written by two owners
+may be merged; the state (its `fingerprint`) comes out the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import polars as pl
+
+from streams.blocks import FACTS, HEADS, PRODUCTS, TOTALS_HEAD
+from streams.ingest.facts import DAY_MS, Tables
+from streams.state.canon import fingerprint
+from streams.state.facts import HORIZON_DAYS, SESSIONS_KEPT, FactSet
+from streams.state.keys import halves
+from streams.state.pairs import PairIndex
+from streams.state.runs import SortedRuns
+from streams.state.tables import ASKED, asked_table, heads_table, keyed, products_table
+
+Table = Literal["facts", "heads", "products", "asked"]
+SCHEMAS: Mapping[Table, pl.Schema] = {"facts": FACTS, "heads": HEADS, "products": PRODUCTS, "asked": ASKED}
+"""What `PartitionState.take_delta` gives and `merge_table` takes."""
+
+
+class PartitionState:
+    """One partition's facts, pair summaries, texts, products and what was asked.
+
+    Belongs to one thread at a time: adding, reading and taking a delta must not overlap. Frames it has returned stay
+    as they are.
+    """
+
+    def __init__(self, *, sessions_kept: int = SESSIONS_KEPT, horizon_days: int = HORIZON_DAYS) -> None:
+        self._facts = FactSet(sessions_kept=sessions_kept, horizon_days=horizon_days)
+        self._pairs = PairIndex(self._facts)
+        self._heads = heads_table()
+        self._products = products_table()
+        self._asked = asked_table()
+        self._delta: dict[Table, list[pl.DataFrame]] = {table: [] for table in SCHEMAS}
+
+    def add(self, tables: Tables) -> pl.Series:
+        """Union with a block. Returns the distinct heads (u64) that must be judged anew: those with new rows, those of
+        which facts fell out of the horizon, and those with a product whose type is no longer what it was."""
+        rows: dict[Table, pl.DataFrame] = {"facts": tables.facts, "heads": tables.heads, "products": tables.products}
+        before = self._types(tables.products["product"])
+        for table, added in rows.items():
+            self._delta[table].append(added)
+            self.merge_table(table, added)
+        after = self._types(before["product"]).rename({"product_type": "now"})
+        retyped = before.join(after, on="product").filter(pl.col("product_type").ne_missing(pl.col("now")))["product"]
+        touched = [tables.facts["head"], self._pairs.expire(), self._pairs.heads_with(retyped)]
+        heads = pl.concat([series.rename("head") for series in touched]).unique()
+        return heads.filter(heads != TOTALS_HEAD)
+
+    def pairs_of(self, heads: pl.Series) -> pl.DataFrame:
+        """`SUMMARY` of every pair of these distinct heads within the horizon, sorted by head, then other."""
+        return self._pairs.of_heads(heads)
+
+    def heads(self) -> pl.Series:
+        """Every head that has a pair within the horizon, distinct, sorted."""
+        return self._pairs.heads()
+
+    def texts(self, heads: pl.Series) -> pl.DataFrame:
+        """`HEADS` of these heads, as far as they are known."""
+        return self._heads.at(heads.unique())
+
+    def products(self, hashes: pl.Series) -> pl.DataFrame:
+        """`PRODUCTS` of these products, as far as they are known."""
+        return self._products.at(hashes.unique())
+
+    def asked(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        """`ASKED` of these pairs (columns head and other), as far as they have been."""
+        found = self._asked.at(keyed(pairs.select("head", "other"))["pair"].unique())
+        both = halves(found, "pair", high="head", low="other")
+        return pl.concat([both, found.drop("pair")], how="horizontal").select(list(ASKED))
+
+    def ask(self, rows: pl.DataFrame) -> None:
+        """Note rows of `ASKED`."""
+        self._delta["asked"].append(rows)
+        self.merge_table("asked", rows)
+
+    @property
+    def watermark(self) -> int:
+        """Newest bucket of a shopper's fact, -1 while there is none."""
+        return self._facts.watermark
+
+    def totals(self) -> int:
+        """Purchasing sessions of the whole stream within the horizon; an estimate from k on, as in `SUMMARY`."""
+        total = self.pairs_of(pl.Series([TOTALS_HEAD], dtype=pl.UInt64))["co_purchases"]
+        return int(total[0]) if len(total) else 0
+
+    def take_delta(self) -> dict[Table, pl.DataFrame]:
+        """What `add` and `ask` brought since the last call, by table; tables without rows are left out."""
+        taken, self._delta = self._delta, {table: [] for table in SCHEMAS}
+        frames = {table: pl.concat(parts) for table, parts in taken.items() if parts}
+        return {table: frame for table, frame in frames.items() if frame.height}
+
+    def merge_table(self, table: Table, rows: pl.DataFrame) -> None:
+        """Union with rows that are durable already (a segment): they do not come again in a delta."""
+        if table == "facts":
+            self._facts.add(rows)
+            self._pairs.touch(rows)
+        else:
+            runs = {"heads": self._heads, "products": self._products, "asked": self._asked}[table]
+            runs.add(keyed(rows) if table == "asked" else rows)
+
+    def fingerprint(self) -> str:
+        """Hash of the counted state in normal form: shoppers' facts within the horizon, and the texts of their heads
+        and products. Equal for equal states, however they came about. Vouchers and what was asked are left out: their
+        history depends on how the stream was cut."""
+        self.drop_expired()
+        return fingerprint(self._facts.all(), self._heads.all(), self._products.all())
+
+    def drop_expired(self) -> None:
+        """Give back the memory of what is outside the horizon. It is not seen in any case; this costs a pass."""
+        self._pairs.drop_expired()
+        heads = self.heads()
+        self._heads.keep(pl.col("head").is_in(heads.implode()))
+        self._products.keep(pl.col("event_time") >= self._facts.oldest_alive * DAY_MS)
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows in memory, by table."""
+        return {name: table.rows for name, table in self._sizes().items()}
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that the tables take in memory."""
+        return sum(table.bytes for table in self._sizes().values())
+
+    def _types(self, products: pl.Series) -> pl.DataFrame:
+        return self._products.at(products.unique()).select("product", "product_type")
+
+    def _sizes(self) -> dict[str, FactSet | PairIndex | SortedRuns]:
+        return {
+            "facts": self._facts,
+            "pairs": self._pairs,
+            "heads": self._heads,
+            "products": self._products,
+            "asked": self._asked,
+        }

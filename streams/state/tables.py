@@ -1,0 +1,62 @@
+"""The tables beside the facts: texts of heads, what is known of products, what has been asked. Each is a map from key
+to row in which the greater row wins, so that adding rows again or in another order changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import polars as pl
+
+from streams.blocks import HEADS, PRODUCTS
+from streams.state.keys import wide
+from streams.state.runs import Reduce, SortedRuns
+
+ASKED = pl.Schema({"head": pl.UInt64, "other": pl.UInt64, "asked_ms": pl.Int64, "level": pl.UInt8, "reason": pl.UInt8})
+"""When a pair was last released (milliseconds since 1970), at which power-of-two level of support, and why (a code of
+the sampler's). The newest wins, then the greatest level, then the greatest reason."""
+
+
+def heads_table() -> SortedRuns:
+    """`HEADS` by head."""
+    return SortedRuns("head", HEADS, greatest("head", ("kind", "text")))
+
+
+def products_table() -> SortedRuns:
+    """`PRODUCTS` by product; the newest row wins, as in `streams.ingest.facts.newest`."""
+    return SortedRuns("product", PRODUCTS, greatest("product", [name for name in PRODUCTS if name != "product"]))
+
+
+def asked_table() -> SortedRuns:
+    """`ASKED` by pair, head‖other in one column."""
+    schema = pl.Schema({"pair": pl.UInt128(), **{name: ASKED[name] for name in ("asked_ms", "level", "reason")}})
+    return SortedRuns("pair", schema, greatest("pair", ("asked_ms", "level", "reason")))
+
+
+def keyed(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with head and other, with both in one column ``pair`` in front instead."""
+    return rows.select(wide(pl.col("head"), pl.col("other")).alias("pair"), pl.exclude("head", "other"))
+
+
+def greatest(key: str, order: Sequence[str]) -> Reduce:
+    """Reduce to one row a key, the greatest by ``order``; null is smallest."""
+
+    def reduce(rows: pl.DataFrame) -> pl.DataFrame:
+        column = pl.col(key)
+        twice = ((column == column.shift(1)) | (column == column.shift(-1))).fill_null(False)
+        rivals = rows.filter(twice)
+        if rivals.is_empty():
+            return rows
+        best = rivals.sort([key, *order], nulls_last=False).filter(_last_of(key))
+        return pl.concat([rows.filter(~twice), best]).sort(key)
+
+    return reduce
+
+
+def last_added(key: str, alive: Callable[[], pl.Expr]) -> Reduce:
+    """Reduce to one row a key, the one added last, where it is ``alive``."""
+    return lambda rows: rows.filter(_last_of(key) & alive())
+
+
+def _last_of(key: str) -> pl.Expr:
+    column = pl.col(key)
+    return (column != column.shift(-1)).fill_null(True)
