@@ -37,10 +37,22 @@ lint: install ## Style, types, import direction.
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+.PHONY: bench
+bench: install .venv-quix/.installed ## Measure against peers and goals; writes docs/benchmarks.md (takes minutes, and the machine to itself).
+	@$(BIN)/python -m bench.report
+
+# A peer whose pins (pydantic-settings, rich) contradict ours: its own environment, for measuring only.
+.venv-quix/.installed: bench/requirements-quix.txt $(VENV)/.installed
+	@test -x .venv-quix/bin/python || $(BIN)/python -m venv .venv-quix
+	@$(BIN)/uv pip install --quiet --python .venv-quix/bin/python --require-hashes -r $<
+	@touch $@
+
 .PHONY: lock
 lock: install ## Write requirements.txt anew from pyproject.toml.
 	@$(BIN)/uv pip compile pyproject.toml --extra stack --extra dev --generate-hashes --universal \
 		--python-version 3.11 --no-emit-index-url --no-header --no-annotate --quiet -o requirements.txt
+	@echo "quixstreams>=3.28 fastavro psutil" | tr ' ' '\n' | $(BIN)/uv pip compile - --generate-hashes --universal \
+		--python-version 3.11 --no-emit-index-url --no-header --no-annotate --quiet -o bench/requirements-quix.txt
 
 .PHONY: clean
 clean: ## Stop the local stack and remove what was installed and stored.
