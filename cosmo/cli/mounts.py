@@ -27,6 +27,7 @@ COMMANDS: tuple[Mount, ...] = (
     Mount(name="simulate", module="cosmo.cli.simulate", help="Simulate searches over real baskets."),
     Mount(name="stack", module="cosmo.cli.stack", help="Start, stop or inspect the local stack."),
     Mount(name="schemas", module="cosmo.cli.schemas", help="Check and register the Avro schemas."),
+    Mount(name="produce", module="cosmo.cli.produce", help="Send events from files; say which were refused and why."),
     Mount(name="worker", module="cosmo.cli.worker", help="Run ingest, sample, infer, materialize, or all of them."),
     Mount(name="lookup", module="cosmo.cli.lookup", help="Read the intents of a query or a product, or serve them."),
     Mount(name="features", module="cosmo.cli.features", help="Apply the feature repository; rebuild from the log."),

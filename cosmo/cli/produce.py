@@ -1,0 +1,165 @@
+"""``cosmo produce``: events from files to their topic, and a reason for every line that is not one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cosmo.cli.output import AsJson, print_json, print_table
+
+if TYPE_CHECKING:
+    from cosmo.produce import Actions, Summary
+
+app = typer.Typer()
+
+INTERRUPTED = 130
+
+
+@app.command()
+def produce(
+    topic: Annotated[str, typer.Argument(help="query-purchase or co-purchase.")],
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Files of lines, gzip or not; - reads stdin.")],
+    *,
+    form: Annotated[str, typer.Option("--format", help="native, ubi or opensearch-ubi.")] = "native",
+    refused: Annotated[
+        Path | None, typer.Option(help="File for refused lines.", show_default="FILE.refused.ndjson")
+    ] = None,
+    rate: Annotated[str, typer.Option(metavar="N/s", help="Send at most N events a second.", show_default="")] = "",
+    action: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=ACTION", help="What a UBI action_name means; ACTION may be skip. May be repeated."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when a line was refused.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Send the events in files to a topic, each confirmed, and say which lines were refused and why.
+
+    Refused lines go to a file with their number, reason and text; `jq -r .original` gives them back to be mended.
+    Sending the same file twice counts its events once. Exits 0 when everything was sent or written to that file, 1
+    when the brokers failed (and with --strict when a line was refused), 2 for wrong usage, 130 after Ctrl-C.
+
+    Examples:
+
+        cosmo produce query-purchase searches.ndjson
+        cosmo produce co-purchase orders.ndjson.gz --rate 2000/s
+        cosmo produce query-purchase ubi_queries.ndjson ubi_events.ndjson --format ubi --action hover=skip
+        zcat bulk.gz | cosmo produce query-purchase - --format opensearch-ubi --refused bad.ndjson --json
+    """
+    from cosmo.produce import INPUTS, Format, RefusedFiles, read, send
+    from cosmo.runtime.settings import settings
+
+    if topic not in INPUTS:
+        raise typer.BadParameter(f"{topic} is none of {', '.join(INPUTS)}.", param_hint="TOPIC")
+    if form not in set(Format):
+        raise typer.BadParameter(f"{form} is none of {', '.join(Format)}.", param_hint="--format")
+    if form != Format.NATIVE and topic != "query-purchase":
+        raise typer.BadParameter("UBI has no orders; its events belong in query-purchase.", param_hint="--format")
+    _check_files(files)
+    actions, rate_per_s = _actions(action or []), _rate(rate)
+    with RefusedFiles(refused) as refusals, _progress(quiet=as_json) as show:
+        summary = send(
+            chain.from_iterable(map(read, files)),
+            topic=topic,
+            settings=settings(),
+            format=Format(form),
+            refused=refusals,
+            progress=show,
+            rate_per_s=rate_per_s,
+            actions=actions,
+        )
+    paths = [str(path) for path in refusals.paths]
+    _print_json_summary(summary, paths) if as_json else _print_summary(summary, paths)
+    _exit(summary, strict=strict)
+
+
+def _check_files(files: list[str]) -> None:
+    """Before anything is sent: a misspelt third file must not be found out after the second."""
+    for name in files:
+        if name != "-" and not Path(name).is_file():
+            raise typer.BadParameter(f"{name} is no file.", param_hint="FILE")
+
+
+def _actions(pairs: list[str]) -> Actions:
+    from cosmo.produce import Actions
+    from cosmo.runtime.errors import CosmoError
+
+    try:
+        return Actions.parse(pairs)
+    except CosmoError as error:
+        raise typer.BadParameter(str(error), param_hint="--action") from error
+
+
+def _rate(text: str) -> float | None:
+    """Events a second from ``N``, ``N/s`` or ``N/m``; None for no limit."""
+    if not text:
+        return None
+    number, _, per = text.partition("/")
+    try:
+        rate = float(number) / {"": 1.0, "s": 1.0, "m": 60.0}[per]
+    except (ValueError, KeyError) as error:
+        raise typer.BadParameter(f"{text!r} is no rate; write 500/s or 30000/m.", param_hint="--rate") from error
+    if not 0 < rate < float("inf"):
+        raise typer.BadParameter("A rate is more than 0.", param_hint="--rate")
+    return rate
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[Summary], None]]:
+    """Shows the run on standard error while it is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda _: None
+        return
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
+        task = bar.add_task("connecting")
+        yield lambda summary: bar.update(task, description=_line(summary))
+
+
+def _line(summary: Summary) -> str:
+    speed = summary.sent / summary.seconds if summary.seconds > 0 else 0.0
+    return f"{summary.sent:,} sent, {speed:,.0f}/s; {summary.refused_total:,} refused; {summary.waiting:,} waiting"
+
+
+def _print_json_summary(summary: Summary, paths: list[str]) -> None:
+    print_json(summary.document() | {"refused_files": paths})
+
+
+def _print_summary(summary: Summary, paths: list[str]) -> None:
+    from cosmo.produce.reasons import meaning
+
+    size = f"{summary.bytes / 1e6:,.1f} MB"
+    typer.echo(f"Sent {summary.sent:,} events ({size}) to {summary.topic} in {summary.seconds:,.1f} s.")
+    if summary.passed:
+        passed = ", ".join(f"{count:,} {why.replace('_', ' ')}" for why, count in sorted(summary.passed.items()))
+        typer.echo(f"Passed over: {passed}.")
+    if summary.refused:
+        typer.echo(f"Refused {summary.refused_total:,} lines; they are in {', '.join(paths)}.")
+        rows = sorted(summary.refused.items(), key=lambda row: (-row[1], row[0]))
+        print_table(
+            ("Reason", "Lines", "Rule"),
+            [(reason, f"{count:,}", meaning(reason)) for reason, count in rows],
+            right=("Lines",),
+        )
+
+
+def _exit(summary: Summary, *, strict: bool) -> None:
+    if summary.interrupted:
+        typer.echo(f"Interrupted after {summary.read_until or 'no line'}. {AGAIN}", err=True)
+        raise typer.Exit(INTERRUPTED)
+    if summary.failure:
+        typer.secho(f"Stopped after {summary.read_until or 'no line'}: {summary.failure}.", fg="red", err=True)
+        typer.echo(AGAIN, err=True)
+        raise typer.Exit(1)
+    if strict and summary.refused:
+        raise typer.Exit(1)
+
+
+AGAIN = "Run the same command again: an event that was sent already counts once."

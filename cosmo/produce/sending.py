@@ -1,0 +1,177 @@
+"""Lines in, confirmed records out: read, check, encode, send, and account for every line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError
+
+from cosmo.produce.broker import THIS_RECORD_ONLY, Broker, KafkaBroker
+from cosmo.produce.formats import Format, outcomes
+from cosmo.produce.lines import Line
+from cosmo.produce.outcomes import LineReason, Outcome, PassedOver, Refusal, Sendable
+from cosmo.produce.rate import TokenBucket
+from cosmo.produce.summary import Summary, Tally
+from cosmo.produce.ubi.actions import Actions
+from cosmo.runtime.errors import CosmoError
+from cosmo.runtime.settings import Settings
+from schemas.codec import Codec
+from schemas.errors import Refused
+from schemas.records import BY_TOPIC
+from schemas.registry import Registry, SchemaLookup
+from schemas.validate import check
+from streams import topics
+from streams.kafka.producer import DELIVERY_TIMEOUT_S
+
+INPUTS = {topic.name: topic for topic in topics.CONSUMED["ingest"]}
+"""The topics that producers write."""
+
+LOOK_EVERY = 64
+"""Lines between two looks at the clock and at what the broker has confirmed."""
+REPORT_EVERY_S = 0.2
+PATIENCE_S = DELIVERY_TIMEOUT_S + 10.0
+"""How long the end waits for confirmations; by then the producer has given up each of them itself."""
+
+
+def ignore(_: Any) -> None:
+    """The callback of whoever does not want to be told."""
+
+
+def send(
+    lines: Iterable[Line],
+    *,
+    topic: str,
+    settings: Settings,
+    format: Format = Format.NATIVE,  # noqa: A002 - it is what the command calls it, too
+    refused: Callable[[Refusal], None] = ignore,
+    progress: Callable[[Summary], None] = ignore,
+    rate_per_s: float | None = None,
+    actions: Actions | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Summary:
+    """Send every line that is a good event to ``topic`` (its name without prefix), and account for all of them.
+
+    Every record is confirmed by all in-sync replicas or counted as refused. ``refused`` is called for each line that
+    is not sent, ``progress`` a few times a second and once at the end. Blocks; callbacks come from this thread.
+
+    Ends early, with what was read confirmed as far as possible, on a failing broker (``Summary.failure`` says so) and
+    on KeyboardInterrupt from ``lines`` (``Summary.interrupted``). Then send all of it again: an event that arrives
+    twice counts once. Raises CosmoError when sending cannot begin: unknown topic, no broker, schema not registered.
+    """
+    if topic not in INPUTS:
+        raise CosmoError(f"{topic!r} is no topic that producers write.", advice=f"Choose one of {', '.join(INPUTS)}.")
+    with closing(Registry(settings)) as registry:
+        broker = KafkaBroker(settings, settings.topic_prefix + topic, max_bytes=INPUTS[topic].max_message_bytes)
+        sending = Sending(
+            broker=broker,
+            codec=codec_of(topic, registry),
+            tally=Tally(topic=settings.topic_prefix + topic, started_s=time.monotonic()),
+            refused=refused,
+            progress=progress,
+            bucket=TokenBucket(rate_per_s=rate_per_s) if rate_per_s else None,
+            now=now,
+        )
+        return sending.run(outcomes(lines, topic=topic, form=format, actions=actions), close_s=settings.shutdown_s)
+
+
+def codec_of(topic: str, registry: SchemaLookup) -> Codec[Any]:
+    """The topic's codec, its schema id looked up already: NotRegistered comes before the first line is read."""
+    codec: Codec[Any] = Codec(topic, BY_TOPIC[topic], registry)
+    _ = codec.schema_id
+    return codec
+
+
+@dataclass(slots=True, kw_only=True)
+class Sending:
+    """One run. ``clock`` is monotonic, in seconds."""
+
+    broker: Broker
+    codec: Codec[Any]
+    tally: Tally
+    refused: Callable[[Refusal], None] = ignore
+    progress: Callable[[Summary], None] = ignore
+    bucket: TokenBucket | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], float] = time.monotonic
+    _now: datetime = field(default=datetime(1970, 1, 1, tzinfo=UTC))
+    _reported_s: float = 0.0
+
+    def run(self, found: Iterable[Outcome], *, close_s: float) -> Summary:
+        """Take every outcome to its end, and wait for what is unconfirmed: ``close_s`` at most when it ended early."""
+        self._now, self._reported_s = self.now(), self.clock()
+        try:
+            self._take_all(found)
+            self.broker.close(PATIENCE_S)
+        except KeyboardInterrupt:
+            self.tally.interrupted = True
+            self.broker.close(close_s)
+        except CosmoError as error:  # the input or the file of refusals, not the broker
+            self.tally.failure = str(error)
+            self.broker.close(close_s)
+        summary = self.tally.summary(self.clock())
+        self.progress(summary)
+        return summary
+
+    def _take_all(self, found: Iterable[Outcome]) -> None:
+        for number, outcome in enumerate(found, start=1):
+            self._take(outcome)
+            if number % LOOK_EVERY == 0:
+                self._look()
+            if self.tally.failure:
+                return
+
+    def _take(self, outcome: Outcome) -> None:
+        self.tally.lines += 1
+        self.tally.last = outcome.line
+        if isinstance(outcome, Sendable):
+            self._send(outcome)
+        elif isinstance(outcome, Refusal):
+            self._refuse(outcome)
+        else:
+            self._pass(outcome)
+
+    def _send(self, event: Sendable) -> None:
+        try:
+            record: Any = event.record  # check is typed for one of the two at a time
+            value = self.codec.encode(check(record, self._now))
+        except Refused as error:
+            self._refuse(Refusal(event.line, error.reason, error.detail))
+            return
+        if self.bucket is not None:
+            self._wait(self.bucket.take(self.clock()))
+        self.broker.send(value, event.key, event.headers, partial(self._confirmed, event.line, len(value)))
+
+    def _wait(self, seconds: float) -> None:
+        until_s = self.clock() + seconds
+        while (left_s := until_s - self.clock()) > 0:
+            self.broker.poll(left_s)
+
+    def _confirmed(self, line: Line, size: int, error: KafkaError | None) -> None:
+        if error is None:
+            self.tally.sent += 1
+            self.tally.bytes += size
+        elif error.code() in THIS_RECORD_ONLY:
+            self._refuse(Refusal(line, LineReason.BROKER_REFUSED, error.str()))
+        else:
+            self.tally.failure = self.tally.failure or f"{self.tally.topic} did not confirm a record: {error.str()}"
+            self._refuse(Refusal(line, LineReason.NOT_CONFIRMED, error.str()))
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self.tally.refused[str(refusal.reason)] += 1
+        self.refused(refusal)
+
+    def _pass(self, outcome: PassedOver) -> None:
+        self.tally.passed[outcome.why] += 1
+
+    def _look(self) -> None:
+        self.broker.poll()
+        self._now, now_s = self.now(), self.clock()
+        if now_s - self._reported_s >= REPORT_EVERY_S:
+            self._reported_s = now_s
+            self.progress(self.tally.summary(now_s))

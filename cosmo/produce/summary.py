@@ -1,0 +1,87 @@
+"""What a run of sending has done, and is doing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cosmo.produce.lines import Line
+from cosmo.produce.outcomes import Passed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Figures of one run, so far or in the end. ``lines`` = sent + refused + passed + waiting, always.
+
+    ``sent`` counts what the broker has confirmed; ``bytes`` are those of its values. ``waiting`` is what was read and
+    has no outcome yet: in flight, or waiting for its query; 0 at the end unless the run was interrupted.
+    """
+
+    topic: str
+    lines: int
+    sent: int
+    refused: Mapping[str, int]
+    passed: Mapping[str, int]
+    waiting: int
+    bytes: int
+    seconds: float
+    interrupted: bool = False
+    failure: str = ""
+    """What made sending stop; empty while it goes well."""
+    read_until: str = ""
+    """The last line read, as ``source:number``."""
+
+    @property
+    def refused_total(self) -> int:
+        return sum(self.refused.values())
+
+    def document(self) -> dict[str, Any]:
+        """The summary as JSON has it."""
+        return {
+            "topic": self.topic,
+            "lines": self.lines,
+            "sent": self.sent,
+            "refused": dict(sorted(self.refused.items())),
+            "refused_total": self.refused_total,
+            "passed_over": dict(sorted(self.passed.items())),
+            "waiting": self.waiting,
+            "bytes": self.bytes,
+            "seconds": round(self.seconds, 3),
+            "interrupted": self.interrupted,
+            "failure": self.failure or None,
+            "read_until": self.read_until or None,
+        }
+
+
+@dataclass(slots=True, kw_only=True)
+class Tally:
+    """The same figures while they grow."""
+
+    topic: str
+    started_s: float
+    lines: int = 0
+    sent: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    passed: Counter[Passed] = field(default_factory=Counter)
+    bytes: int = 0
+    interrupted: bool = False
+    failure: str = ""
+    last: Line | None = None
+
+    def summary(self, now_s: float) -> Summary:
+        passed = {why.value: count for why, count in self.passed.items()}
+        return Summary(
+            topic=self.topic,
+            lines=self.lines,
+            sent=self.sent,
+            refused=dict(self.refused),
+            passed=passed,
+            waiting=self.lines - self.sent - self.refused.total() - self.passed.total(),
+            bytes=self.bytes,
+            seconds=now_s - self.started_s,
+            interrupted=self.interrupted,
+            failure=self.failure,
+            read_until="" if self.last is None else str(self.last),
+        )
