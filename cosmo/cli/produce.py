@@ -34,6 +34,9 @@ def produce(
         list[str] | None,
         typer.Option(metavar="NAME=ACTION", help="What a UBI action_name means; ACTION may be skip. May be repeated."),
     ] = None,
+    products: Annotated[
+        Path | None, typer.Option(help="Products, one JSON object a line, for UBI events without titles.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 when a line was refused.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -47,7 +50,7 @@ def produce(
 
         cosmo produce query-purchase searches.ndjson
         cosmo produce co-purchase orders.ndjson.gz --rate 2000/s
-        cosmo produce query-purchase ubi_queries.ndjson ubi_events.ndjson --format ubi --action hover=skip
+        cosmo produce query-purchase ubi_queries.ndjson ubi_events.ndjson --format ubi --products catalogue.ndjson
         zcat bulk.gz | cosmo produce query-purchase - --format opensearch-ubi --refused bad.ndjson --json
     """
     from cosmo.produce import INPUTS, Format, RefusedFiles, read, send
@@ -59,7 +62,7 @@ def produce(
         raise typer.BadParameter(f"{form} is none of {', '.join(Format)}.", param_hint="--format")
     if form != Format.NATIVE and topic != "query-purchase":
         raise typer.BadParameter("UBI has no orders; its events belong in query-purchase.", param_hint="--format")
-    _check_files(files)
+    _check_files(files if products is None else [*files, str(products)])
     actions, rate_per_s = _actions(action or []), _rate(rate)
     with RefusedFiles(refused) as refusals, _progress(quiet=as_json) as show:
         summary = send(
@@ -71,6 +74,7 @@ def produce(
             progress=show,
             rate_per_s=rate_per_s,
             actions=actions,
+            products=read(str(products)) if products else (),
         )
     paths = [str(path) for path in refusals.paths]
     _print_json_summary(summary, paths) if as_json else _print_summary(summary, paths)

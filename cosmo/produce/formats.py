@@ -28,8 +28,18 @@ class Format(StrEnum):
     """The same in OpenSearch's bulk form: an action line, then the document; or hits with _source."""
 
 
-def outcomes(lines: Iterable[Line], *, topic: str, form: Format, actions: Actions | None = None) -> Iterator[Outcome]:
-    """One outcome for each line. Raises CosmoError at once for a format that the topic cannot have."""
+def outcomes(
+    lines: Iterable[Line],
+    *,
+    topic: str,
+    form: Format,
+    actions: Actions | None = None,
+    products: Iterable[Line] = (),
+) -> Iterator[Outcome]:
+    """One outcome for each line. ``actions`` and ``products`` are for UBI.
+
+    Raises CosmoError at once for a format that the topic cannot have.
+    """
     if form is Format.NATIVE:
         return native(lines, cast("type[Event]", BY_TOPIC[topic]))
     if topic != topics.QUERY_PURCHASE.name:
@@ -38,4 +48,4 @@ def outcomes(lines: Iterable[Line], *, topic: str, form: Format, actions: Action
             advice=f"Send it to {topics.QUERY_PURCHASE.name}, or write orders in the native format.",
         )
     read = ubi if form is Format.UBI else opensearch_ubi
-    return read(lines, actions or Actions())
+    return read(lines, actions or Actions(), products)

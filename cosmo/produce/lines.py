@@ -75,8 +75,8 @@ def _bounded(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
         elif len(line) <= MAX_LINE_BYTES:
             yield line, len(line)
         else:
-            rest = sum(map(len, _rest_of_line(stream)))
-            yield line[:_CUT_BYTES], len(line) + rest
+            parts = [(len(part), part[-1:]) for part in (line, *_rest_of_line(stream)) if part]
+            yield line[:_CUT_BYTES], sum(size for size, _ in parts) - (parts[-1][1] == b"\r")
 
 
 def _rest_of_line(stream: BinaryIO) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Any, NoReturn, TypeAlias, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, NoReturn, TypeAlias, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from cosmo.produce.cloudevents import unwrap
 from cosmo.produce.jsonline import json_type, parse_object
@@ -22,6 +22,7 @@ from cosmo.produce.times import instant
 from schemas.errors import Reason
 
 Read: TypeAlias = Callable[[Any], Any]
+R = TypeVar("R")
 
 
 def native(lines: Iterable[Line], record_type: type[Event]) -> Iterator[Outcome]:
@@ -38,9 +39,9 @@ def native(lines: Iterable[Line], record_type: type[Event]) -> Iterator[Outcome]
             yield Refusal(line, refused.reason, refused.detail)
 
 
-def record_reader(record_type: type[Event]) -> Callable[[Any], Event]:
+def record_reader(record_type: type[R]) -> Callable[[Any], R]:
     """Reads a parsed JSON value as a record. What it returns raises LineRefused, naming the field by its path."""
-    return cast("Callable[[Any], Event]", _record(record_type, ""))
+    return _record(record_type, "")
 
 
 def _value(hint: Any, where: str) -> Read:

@@ -77,6 +77,7 @@ class Passed(StrEnum):
 
     BLANK = "blank"
     QUERY = "query"
+    PRODUCT = "product"
     ACTION_LINE = "action_line"
     SKIPPED = "skipped"
 

@@ -53,12 +53,14 @@ def send(
     progress: Callable[[Summary], None] = ignore,
     rate_per_s: float | None = None,
     actions: Actions | None = None,
+    products: Iterable[Line] = (),
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Summary:
     """Send every line that is a good event to ``topic`` (its name without prefix), and account for all of them.
 
     Every record is confirmed by all in-sync replicas or counted as refused. ``refused`` is called for each line that
-    is not sent, ``progress`` a few times a second and once at the end. Blocks; callbacks come from this thread.
+    is not sent, ``progress`` a few times a second and once at the end. ``actions`` and ``products`` (a catalogue, one
+    product on a line) are for UBI. Blocks; callbacks come from this thread.
 
     Ends early, with what was read confirmed as far as possible, on a failing broker (``Summary.failure`` says so) and
     on KeyboardInterrupt from ``lines`` (``Summary.interrupted``). Then send all of it again: an event that arrives
@@ -77,7 +79,8 @@ def send(
             bucket=TokenBucket(rate_per_s=rate_per_s) if rate_per_s else None,
             now=now,
         )
-        return sending.run(outcomes(lines, topic=topic, form=format, actions=actions), close_s=settings.shutdown_s)
+        found = outcomes(lines, topic=topic, form=format, actions=actions, products=products)
+        return sending.run(found, close_s=settings.shutdown_s)
 
 
 def codec_of(topic: str, registry: SchemaLookup) -> Codec[Any]:

@@ -30,10 +30,10 @@ class Announced:
     meta: dict[str, Any]
 
 
-def opensearch_ubi(lines: Iterable[Line], actions: Actions) -> Iterator[Outcome]:
+def opensearch_ubi(lines: Iterable[Line], actions: Actions, products: Iterable[Line] = ()) -> Iterator[Outcome]:
     """One outcome for each line. An action line is passed over when a document follows it; the line of the document's
     outcome then holds both, so that a refused one can be sent again as it is."""
-    return joined(_documents(lines), actions)
+    return joined(_documents(lines), actions, products)
 
 
 def _documents(lines: Iterable[Line]) -> Iterator[Found]:

@@ -33,7 +33,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Searched:
-    """An event whose query and session may still be wanting: then they are empty in ``record``."""
+    """An event whose query, session and title may still be wanting: then they are empty in ``record``."""
 
     query_id: str | None
     record: QueryPurchase
@@ -109,7 +109,7 @@ def _product(attributes: Fields) -> Product:
         raise LineRefused(LineReason.NOT_A_PRODUCT, f"{where}object_id_type is {kind!r}")
     return Product(
         product_id=needed(identifier(shown, "object_id", "objectId", where=where), f"{where}object_id"),
-        title=needed(_title(shown, more, where), f"{where}title"),
+        title=_title(shown, more, where) or "",
         product_type=_either(shown, more, TYPE, where),
         category=_either(shown, more, ("category",), where),
     )

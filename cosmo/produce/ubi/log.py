@@ -10,11 +10,15 @@ from typing import Any
 from cosmo.produce.cloudevents import unwrap
 from cosmo.produce.jsonline import json_type, parse_object
 from cosmo.produce.lines import Line
+from cosmo.produce.native import record_reader
 from cosmo.produce.outcomes import LineReason, LineRefused, Outcome, Passed, PassedOver, Refusal
 from cosmo.produce.ubi import documents
 from cosmo.produce.ubi.actions import Actions
 from cosmo.produce.ubi.documents import Query, Skip
 from cosmo.produce.ubi.join import Join, Waiting
+from schemas.records import Product
+
+_READ_PRODUCT = record_reader(Product)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +31,20 @@ class Document:
     event_id: str | None = None
 
 
-def ubi(lines: Iterable[Line], actions: Actions) -> Iterator[Outcome]:
-    """One outcome for each line; that of an event whose query comes after it comes at the end."""
-    return joined((_document(line) for line in lines), actions)
+def ubi(lines: Iterable[Line], actions: Actions, products: Iterable[Line] = ()) -> Iterator[Outcome]:
+    """One outcome for each line; that of an event whose query comes after it comes at the end.
+
+    ``products`` is the catalogue, a product in the native form on each line: UBI itself knows no titles.
+    """
+    return joined((_document(line) for line in lines), actions, products)
 
 
-def joined(found: Iterable[Document | Refusal | PassedOver], actions: Actions) -> Iterator[Outcome]:
-    """Each document as its outcome, joined to its query."""
+def joined(
+    found: Iterable[Document | Refusal | PassedOver], actions: Actions, products: Iterable[Line] = ()
+) -> Iterator[Outcome]:
+    """Each product, then each document as its outcome, joined to its query."""
     with closing(Join()) as join:
+        yield from (_product(line, join) for line in products)
         for document in found:
             outcome = _outcome(document, join, actions) if isinstance(document, Document) else document
             if outcome is not None:
@@ -47,6 +57,15 @@ def _document(line: Line) -> Document | Refusal | PassedOver:
         return PassedOver(line, Passed.BLANK)
     try:
         return Document(line, parse_object(line))
+    except LineRefused as refused:
+        return Refusal(line, refused.reason, refused.detail)
+
+
+def _product(line: Line, join: Join) -> Outcome:
+    if not line.raw or line.raw.isspace():
+        return PassedOver(line, Passed.BLANK)
+    try:
+        return join.add_product(line, _READ_PRODUCT(parse_object(line)))
     except LineRefused as refused:
         return Refusal(line, refused.reason, refused.detail)
 

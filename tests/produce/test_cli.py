@@ -1,0 +1,48 @@
+"""Wrong usage of the command is told before anything is sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cosmo.cli.main import main
+from cosmo.cli.produce import _rate
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> str:
+    path = tmp_path / "events.ndjson"
+    path.write_text("{}\n")
+    return str(path)
+
+
+WRONG = {
+    "a topic that producers do not write": (["intents", "FILE"], "none of query-purchase, co-purchase"),
+    "a format that is none": (["query-purchase", "FILE", "--format", "csv"], "none of native, ubi, opensearch-ubi"),
+    "orders from UBI": (["co-purchase", "FILE", "--format", "ubi"], "UBI has no orders"),
+    "no file": (["query-purchase"], "Missing argument"),
+    "a file that is not there": (["query-purchase", "FILE", "nowhere.ndjson"], "nowhere.ndjson is no file"),
+    "a catalogue that is not there": (["query-purchase", "FILE", "--products", "none"], "none is no file"),
+    "a rate in words": (["query-purchase", "FILE", "--rate", "fast"], "is no rate"),
+    "a rate of nothing": (["query-purchase", "FILE", "--rate", "0"], "more than 0"),
+    "an action of nobody": (["query-purchase", "FILE", "--action", "hover=look"], "NAME=ACTION"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_wrong_usage_is_2_and_says_what_is_wrong(
+    kind: str, events: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cosmo.runtime.logs.configure", lambda _settings: None)
+    monkeypatch.setenv("COLUMNS", "200")
+    arguments, message = WRONG[kind]
+    with pytest.raises(SystemExit) as end:
+        main(["produce", *(events if argument == "FILE" else argument for argument in arguments)])
+    assert end.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "rate"), [("", None), ("500", 500.0), ("500/s", 500.0), ("30000/m", 500.0)])
+def test_a_rate_is_by_the_second_or_the_minute(text: str, rate: float | None) -> None:
+    assert _rate(text) == rate

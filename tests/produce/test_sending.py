@@ -1,0 +1,167 @@
+"""Sending against brokers that confirm late, refuse, or fail: every line is accounted for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+from confluent_kafka import KafkaError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cosmo.produce.broker import Confirmed
+from cosmo.produce.formats import Format, outcomes
+from cosmo.produce.lines import Line, numbered
+from cosmo.produce.outcomes import Headers, Refusal
+from cosmo.produce.rate import TokenBucket
+from cosmo.produce.sending import LOOK_EVERY, REPORT_EVERY_S, Sending, codec_of
+from cosmo.produce.summary import Summary, Tally
+from cosmo.runtime.errors import CosmoError
+from schemas.fixed_registry import FixedRegistry
+from tests.produce.examples import search, text
+
+CODEC = codec_of("query-purchase", FixedRegistry())
+NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+
+
+class Clock:
+    """Moves only when somebody waits."""
+
+    now_s = 50.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@dataclass(slots=True)
+class LateBroker:
+    """Confirms at most ``each`` records at a poll, oldest first; the rest when it is closed."""
+
+    clock: Clock = field(default_factory=Clock)
+    each: int = 3
+    errors: dict[int, KafkaError] = field(default_factory=dict)
+    """By the number of the record, from 0."""
+    values: list[bytes] = field(default_factory=list)
+    waiting: deque[tuple[int, Confirmed]] = field(default_factory=deque)
+    closed: bool = False
+
+    def send(self, value: bytes | None, key: bytes | None, headers: Headers, confirmed: Confirmed) -> None:
+        self.waiting.append((len(self.values), confirmed))
+        self.values.append(value or b"")
+
+    def poll(self, timeout_s: float = 0.0) -> None:
+        self.clock.now_s += timeout_s
+        for _ in range(min(self.each, len(self.waiting))):
+            self._confirm()
+
+    def close(self, timeout_s: float) -> int:
+        while self.waiting:
+            self._confirm()
+        self.closed = True
+        return 0
+
+    def _confirm(self) -> None:
+        number, confirmed = self.waiting.popleft()
+        confirmed(self.errors.get(number))
+
+
+def sending(broker: LateBroker, **more: Any) -> Sending:
+    tally = Tally(topic="query-purchase", started_s=broker.clock())
+    return Sending(broker=broker, codec=CODEC, tally=tally, now=lambda: NOW, clock=broker.clock, **more)
+
+
+def run(made: Sending, lines: Any) -> Summary:
+    return made.run(outcomes(lines, topic="query-purchase", form=Format.NATIVE), close_s=1.0)
+
+
+def good(count: int) -> Iterator[Line]:
+    return numbered(text(*(search(event_id=f"e-{number}") for number in range(count))))
+
+
+def test_what_is_sent_is_what_the_codec_reads() -> None:
+    broker = LateBroker()
+    summary = run(sending(broker), good(200))
+    assert [CODEC.decode(value).event_id for value in broker.values] == [f"e-{number}" for number in range(200)]
+    assert (summary.sent, summary.bytes) == (200, sum(map(len, broker.values)))
+    assert broker.closed
+
+
+def test_values_are_repaired_by_the_contract_and_refused_by_it() -> None:
+    broker, refused = LateBroker(), list[Refusal]()
+    lines = text(search(query="  rain\tcoat "), search(query=" "), search(event_time="2026-03-02T12:00:00Z"))
+    run(sending(broker, refused=refused.append), numbered(lines))
+    assert [CODEC.decode(value).query for value in broker.values] == ["rain coat"]
+    assert [(one.line.number, str(one.reason)) for one in refused] == [(2, "empty_query"), (3, "time_in_future")]
+
+
+KINDS = st.sampled_from([search(), search(query=""), search(action="x"), b"", b"{", search(event_id="\ud83d")])
+
+
+@given(st.lists(KINDS, max_size=30), st.dictionaries(st.integers(0, 20), st.booleans(), max_size=3))
+def test_every_line_is_accounted_for_once(kinds: list[Any], errors: dict[int, bool]) -> None:
+    codes = {True: KafkaError.MSG_SIZE_TOO_LARGE, False: KafkaError._MSG_TIMED_OUT}
+    broker = LateBroker(errors={number: KafkaError(codes[record_only]) for number, record_only in errors.items()})
+    refused = list[Refusal]()
+    summary = run(sending(broker, refused=refused.append), numbered(text(*kinds)))
+    assert summary.waiting == 0
+    assert summary.sent + summary.refused_total + sum(summary.passed.values()) == summary.lines == len(kinds)
+    assert len(refused) == summary.refused_total
+    failed = any(not record_only and number < len(broker.values) for number, record_only in errors.items())
+    assert bool(summary.failure) is failed
+
+
+def test_a_record_that_the_broker_does_not_take_is_refused_by_line_and_the_rest_goes_on() -> None:
+    broker, refused = LateBroker(errors={70: KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)}), list[Refusal]()
+    summary = run(sending(broker, refused=refused.append), good(200))
+    assert [(one.line.number, str(one.reason)) for one in refused] == [(71, "broker_refused")]
+    assert (summary.sent, summary.failure) == (199, "")
+
+
+def test_a_broker_that_fails_stops_the_run_and_what_it_did_not_confirm_is_told_by_line() -> None:
+    errors = {number: KafkaError(KafkaError._MSG_TIMED_OUT) for number in range(100, 10_000)}
+    broker, refused = LateBroker(each=100, errors=errors), list[Refusal]()
+    summary = run(sending(broker, refused=refused.append), good(10_000))
+    assert summary.failure.startswith("query-purchase did not confirm a record")
+    assert (summary.sent, summary.waiting) == (100, 0)
+    assert summary.lines < 100 + 3 * LOOK_EVERY
+    assert [one.line.number for one in refused] == list(range(101, summary.lines + 1))
+    assert {str(one.reason) for one in refused} == {"not_confirmed"}
+    assert summary.read_until == f"input:{summary.lines}"
+
+
+def test_an_interrupt_confirms_what_was_read() -> None:
+    def interrupted() -> Iterator[Line]:
+        yield from good(100)
+        raise KeyboardInterrupt
+
+    summary = run(sending(LateBroker()), interrupted())
+    assert (summary.sent, summary.lines, summary.interrupted, summary.read_until) == (100, 100, True, "input:100")
+
+
+def test_an_input_that_breaks_off_confirms_what_was_read_and_says_so() -> None:
+    def broken() -> Iterator[Line]:
+        yield from good(100)
+        raise CosmoError("The disk is gone.")
+
+    summary = run(sending(LateBroker()), broken())
+    assert (summary.sent, summary.failure) == (100, "The disk is gone.")
+
+
+def test_a_rate_is_kept_by_waiting_for_confirmations() -> None:
+    broker = LateBroker()
+    summary = run(sending(broker, bucket=TokenBucket(rate_per_s=100)), good(501))
+    assert abs(summary.seconds - 5.0) < 0.01
+    assert summary.sent == 501
+
+
+def test_progress_is_told_a_few_times_a_second_and_at_the_end() -> None:
+    told = list[Summary]()
+    final = run(sending(LateBroker(), bucket=TokenBucket(rate_per_s=640), progress=told.append), good(1281))
+    assert told[-1] == final
+    assert len(told) <= 2.0 / REPORT_EVERY_S + 1
+    assert len(told) >= 8
+    assert all(earlier.sent <= later.sent for earlier, later in pairwise(told))
