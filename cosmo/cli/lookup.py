@@ -81,10 +81,11 @@ def _show(look_up: Callable[[Reader], Awaitable[Answer]], *, as_json: bool) -> N
     if as_json:
         print_json(answer.model_dump(mode="json"))
     else:
-        _print(answer)
+        print_answer(answer)
 
 
-def _print(answer: Answer) -> None:
+def print_answer(answer: Answer) -> None:
+    """An answer for people."""
     from features.lookup.answers import ProductComplements, QueryIntents, Status
     from features.lookup.sentences import old
 

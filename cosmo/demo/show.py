@@ -1,0 +1,93 @@
+"""What the demonstration tells whoever looks: a protocol, and its plain form, one line at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from cosmo.demo.reading import Reading, Sent
+from features.lookup.answers import Answer
+
+PLAIN_EVERY_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """What is told at the end: sample look-ups as they are answered to any reader, and where everything is."""
+
+    answers: Sequence[Answer]
+    addresses: Sequence[tuple[str, str]]
+    reading: Reading
+    sent: Sent
+    remaining: str
+    serving: bool
+
+
+class Show(Protocol):
+    """Called from one thread, several times a second while the stream runs."""
+
+    def say(self, text: str) -> None:
+        """A step of the start or the end."""
+
+    def update(self, reading: Reading, sent: Sent, seconds: float) -> None:
+        """The figures now, ``seconds`` after the beginning."""
+
+    def results(self, results: Results) -> None:
+        """What came of it."""
+
+    def stop(self) -> None:
+        """Nothing more comes; give the terminal back as it was."""
+
+
+@dataclass(slots=True)
+class PlainShow:
+    """Lines for a log: progress through ``progress``, results through ``finish``."""
+
+    progress: Callable[[str], None]
+    finish: Callable[[Results], None]
+    _next_s: float = 0.0
+
+    def say(self, text: str) -> None:
+        self.progress(text)
+
+    def update(self, reading: Reading, sent: Sent, seconds: float) -> None:
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + PLAIN_EVERY_S
+            self.progress(line_of(reading, sent, seconds))
+
+    def results(self, results: Results) -> None:
+        self.finish(results)
+
+    def stop(self) -> None:
+        """Lines need no end."""
+
+
+def line_of(reading: Reading, sent: Sent, seconds: float) -> str:
+    """One line that says where everything stands."""
+    refused = sum(sent.refused.values())
+    parts = [f"{seconds:4.0f} s", f"sent {sent.sent:,} (refused {refused:,})"]
+    parts += [f"{stage.name} {shown(stage.taken)} (lag {shown(stage.lag)})" for stage in reading.stages]
+    parts += [f"intents {shown(reading.intents_kept)}", f"entities {shown(reading.entities)}"]
+    return " · ".join(parts)
+
+
+def shown(number: int | None) -> str:
+    """A count for people; a question mark where it is unknown."""
+    return "?" if number is None else f"{number:,}"
+
+
+def megabytes(size: int | None) -> str:
+    """Bytes for people."""
+    return "?" if size is None else f"{size / 1e6:,.0f} MB"
+
+
+def queue(reading: Reading) -> str:
+    """What still waits, in one sentence."""
+    if reading.queued_pairs is None:
+        return "How many pairs wait is unknown."
+    if not reading.queued_pairs:
+        return "Nothing waits to be explained."
+    return f"{reading.queued_pairs:,} pairs wait to be explained; the model takes the best first."

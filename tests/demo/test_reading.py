@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cosmo.demo import remembered
+from cosmo.demo.live import screen
+from cosmo.demo.outcome_logs import Outcomes
+from cosmo.demo.reading import Reading, Sent, Stage, summary
+from cosmo.demo.run import write_document
+from cosmo.demo.show import line_of, queue
+from cosmo.demo.stages import stages
+from cosmo.lag.model import GroupLag, PartitionLag, Standing
+from cosmo.runtime.errors import CosmoError
+from schemas.records import EntityIntent, EntityKind
+from tests.features.examples import intent
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+FIGURES = {"lines": 110, "sent": 100, "refused": {"not_json": 6, "no_title": 4}}
+
+
+def _partition(topic: str, *, committed: int | None, start: int, end: int | None) -> PartitionLag:
+    return PartitionLag(
+        topic=topic,
+        partition=0,
+        standing=Standing.BEHIND,
+        records=None,
+        seconds=None,
+        committed_offset=committed,
+        log_start_offset=start,
+        log_end_offset=end,
+        deleted_unread=0,
+        owner="",
+        note="",
+    )
+
+
+def _group(name: str, *partitions: PartitionLag) -> dict[str, GroupLag]:
+    return {name: GroupLag(group=name, state="STABLE", members=1, partitions=partitions)}
+
+
+def test_a_stage_counts_what_is_committed_and_what_waits_before_the_first_commit_too() -> None:
+    partitions = (
+        _partition("query-purchase", committed=70, start=0, end=100),
+        _partition("co-purchase", committed=None, start=5, end=25),
+    )
+    ends = {"pair-counts": 9, "query-purchase.dlq": 3, "co-purchase.dlq": 1}
+    ingest = stages(_group("cosmo-ingest", *partitions), ends, 4, "")[0]
+    assert ingest == Stage(name="ingest", taken=70, given=9, refused=4, lag=50, lag_s=None)
+
+
+def test_what_no_broker_told_is_unknown_and_not_zero() -> None:
+    unknown = _partition("pair-counts", committed=3, start=0, end=None)
+    sample = stages(_group("cosmo-sample", unknown), {}, None, "")[1]
+    assert sample == Stage(name="sample", taken=3, given=None, refused=None, lag=None, lag_s=None)
+    infer = stages({}, {}, None, "")[2]
+    assert (infer.taken, infer.lag) == (None, None)
+
+
+def test_an_intent_counts_once_however_often_its_key_is_written_and_not_when_retracted() -> None:
+    outcomes = Outcomes()
+    outcomes.add_intent(b"a", intent())
+    outcomes.add_intent(b"a", intent(support=9))
+    outcomes.add_intent(b"b", intent())
+    outcomes.add_intent(b"b", None)
+    assert outcomes.kept == 1
+    assert len(outcomes.newest) == 2
+
+
+def test_an_entity_has_the_largest_support_of_its_intents() -> None:
+    outcomes = Outcomes()
+    for support in (4, 9, 2):
+        record = EntityIntent(entity_kind=EntityKind.QUERY, entity_key="milk", intent=intent(support=support))
+        outcomes.add_entity(record)
+    assert outcomes.entities == {(EntityKind.QUERY, "milk"): 9}
+
+
+def test_figures_of_an_earlier_run_stand_until_this_run_has_sent_the_topic_itself() -> None:
+    sent = Sent.of({"query-purchase": FIGURES}, {}, None)
+    assert (sent.lines, sent.sent, sent.refused) == (110, 100, {"not_json": 6, "no_title": 4})
+
+
+def test_the_summary_says_null_for_what_is_unknown() -> None:
+    document = summary(Reading(), Sent(), started_at=NOW, seconds=1.25, finished=False)
+    for name in ("pairs", "prompts", "dead_letters", "entities_with_features", "seconds_to_first_feature"):
+        assert document[name] is None
+    assert document["intents"] == {"kept": None, "rejected": None}
+    assert document["peak_memory_bytes"] is None
+    json.dumps(document)
+
+
+def test_a_line_and_the_queue_say_where_everything_stands() -> None:
+    stage = Stage(name="ingest", taken=1234, given=5, refused=0, lag=None, lag_s=None)
+    line = line_of(Reading(stages=[stage], entities=3), Sent(topics={"query-purchase": FIGURES}), 12.0)
+    assert line == "  12 s · sent 100 (refused 10) · ingest 1,234 (lag ?) · intents ? · entities 3"
+    assert queue(Reading(queued_pairs=0)) == "Nothing waits to be explained."
+    assert queue(Reading(queued_pairs=1200)).startswith("1,200 pairs wait")
+    assert "unknown" in queue(Reading())
+
+
+def test_text_of_shoppers_and_of_the_model_is_shown_and_never_obeyed_as_markup() -> None:
+    console = Console(width=150, record=True, force_terminal=False)
+    hostile = intent(query="[bold red]milk[/]", tail="[link=http://x]tea[/link]")
+    stage = Stage(name="ingest", taken=5, given=5, refused=1, lag=3, lag_s=12.0)
+    console.print(screen(Reading(stages=[stage], newest=[hostile], rejected={"echo": 2}), Sent(), 30.0))
+    text = console.export_text()
+    assert "[bold red]milk[/]" in text
+    assert "[link=http://x]tea[/link]" in text
+    assert "12 s" in text
+    assert "echo 2" in text
+
+
+def test_a_second_run_goes_on_with_the_instant_and_the_figures_of_the_first(tmp_path: Path) -> None:
+    first = remembered.recall(tmp_path, baskets=10, seed=7, now=NOW).with_sent("co-purchase", FIGURES)
+    remembered.save(tmp_path, first)
+    assert remembered.recall(tmp_path, baskets=10, seed=7, now=NOW + timedelta(days=3)) == first
+
+
+def test_a_home_that_holds_other_input_is_not_mixed_with_this_one(tmp_path: Path) -> None:
+    remembered.save(tmp_path, remembered.recall(tmp_path, baskets=10, seed=7, now=NOW))
+    with pytest.raises(CosmoError, match="10 baskets with seed 7"):
+        remembered.recall(tmp_path, baskets=20, seed=7, now=NOW)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"baskets": 1}', '{"now": 5}'])
+def test_a_damaged_memory_is_a_new_beginning(tmp_path: Path, content: str) -> None:
+    (tmp_path / "demo.json").write_text(content)
+    assert remembered.recall(tmp_path, baskets=10, seed=7, now=NOW).sent == {}
+
+
+def test_documents_are_replaced_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    write_document(path, {"a": 1})
+    write_document(path, {"a": 2})
+    assert json.loads(path.read_text()) == {"a": 2}
+    assert list(tmp_path.iterdir()) == [path]
