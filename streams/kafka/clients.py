@@ -40,5 +40,7 @@ def log_reader(settings: Settings) -> Consumer:
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 20,  # the end of a log is told only after this wait
+            "fetch.message.max.bytes": 16 * 1024 * 1024,
         }
     )

@@ -47,7 +47,7 @@ def pack(facts: pl.DataFrame) -> pl.DataFrame:
 def unpack(keys: pl.DataFrame) -> pl.DataFrame:
     """`FACT_KEYS` as `UNPACKED`, in the same order."""
     rest = pl.col("rest")
-    return halves(keys, "fact", high="pair", low="rest").select(
+    return keys.select(pair=high_half("fact"), rest=low_half("fact")).select(
         "pair",
         bucket=(rest % (1 << BUCKET_BITS)).cast(pl.Int32),
         action=(rest // (1 << _ACTION_AT)).cast(pl.UInt8),
@@ -64,12 +64,13 @@ def wide_series(high: pl.Series, low: pl.Series) -> pl.Series:
     return pl.select(wide(pl.lit(high), pl.lit(low)).alias("key"))["key"]
 
 
-def halves(frame: pl.DataFrame, key: str, *, high: str, low: str) -> pl.DataFrame:
-    """The column ``key`` (u128) as two of u64."""
-    column = pl.col(key)
-    return frame.select(
-        (column // (1 << 64)).cast(pl.UInt64).alias(high), (column % (1 << 64)).cast(pl.UInt64).alias(low)
-    )
+def high_half(key: str) -> pl.Expr:
+    """Upper u64 of the u128 column ``key``."""
+    return (pl.col(key) // (1 << 64)).cast(pl.UInt64)
+
+
+def low_half(key: str) -> pl.Expr:
+    return (pl.col(key) % (1 << 64)).cast(pl.UInt64)
 
 
 def range_of(high: pl.Series) -> tuple[pl.Series, pl.Series]:

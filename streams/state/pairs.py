@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import polars as pl
 
-from streams.blocks import TOTALS_HEAD
+from streams.blocks import FACTS, TOTALS_HEAD
 from streams.state.facts import FactSet
-from streams.state.keys import halves, pair_keys, range_of, wide_series
+from streams.state.keys import SESSION_SHIFT, high_half, low_half, pair_keys, range_of, unpack, wide_series
 from streams.state.runs import SortedRuns
 from streams.state.summary import COUNTED, STORED, SUMMARY, summarize
-from streams.state.tables import last_added
+from streams.state.tables import last_added, unkeyed
 
 MAX_PENDING = 200_000
 """Touched pairs noted before they are summarized without being read, so that memory stays bounded."""
@@ -41,7 +41,7 @@ class PairIndex:
         if self._facts.watermark == self._expired_to:
             return pl.Series("head", [], dtype=pl.UInt64)
         self._expired_to = self._facts.watermark
-        old = self._unkeyed(self._runs.where(pl.col("first_bucket") < self._facts.oldest_alive))
+        old = unkeyed(self._runs.where(pl.col("first_bucket") < self._facts.oldest_alive))
         self.touch(old)
         return old["head"]
 
@@ -50,8 +50,7 @@ class PairIndex:
         if others.is_empty():
             return pl.Series("head", [], dtype=pl.UInt64)
         self.settle()
-        low = (pl.col("pair") % (1 << 64)).cast(pl.UInt64)
-        return self._unkeyed(self._runs.where(low.is_in(others.implode())))["head"].unique()
+        return unkeyed(self._runs.where(low_half("pair").is_in(others.implode())))["head"].unique()
 
     def of_heads(self, heads: pl.Series) -> pl.DataFrame:
         """`SUMMARY` of all pairs of these distinct heads, sorted by head, then other."""
@@ -61,16 +60,26 @@ class PairIndex:
         current = found.with_columns(
             pl.when(today).then(pl.col(f"today_{name}")).otherwise(0).alias(f"today_{name}") for name in COUNTED
         )
-        return pl.concat([self._unkeyed(found), current.drop("pair")], how="horizontal").select(
-            pl.col(name).cast(dtype) for name, dtype in SUMMARY.items()
-        )
+        return unkeyed(current).select(pl.col(name).cast(dtype) for name, dtype in SUMMARY.items())
 
     def heads(self) -> pl.Series:
         """Every head of a pair with shoppers' facts within the horizon, distinct and sorted; not that of the totals."""
         self.settle()
         alive = self._runs.all().filter(pl.col("last_bucket") >= self._facts.oldest_alive)
-        heads = self._unkeyed(alive)["head"].unique().sort()
+        heads = alive.select(head=high_half("pair"))["head"].unique().sort()
         return heads.filter(heads != TOTALS_HEAD)
+
+    def keys(self) -> pl.Series:
+        """head‖other of every pair within the horizon, sorted."""
+        self.settle()
+        return self._runs.all()["pair"]
+
+    def named(self, facts: pl.DataFrame) -> pl.DataFrame:
+        """Rows of `FACTS` of packed ones (`FACT_KEYS`); without those of pairs that are not in the index."""
+        both = unkeyed(self.keys().to_frame())
+        both = both.with_columns(pair_keys(both["head"], both["other"]))
+        rows = unpack(facts).join(both, on="pair").with_columns(pl.col("session") * (1 << SESSION_SHIFT))
+        return rows.select(list(FACTS))
 
     def settle(self) -> None:
         """Summarize what was touched."""
@@ -97,7 +106,3 @@ class PairIndex:
 
     def _alive(self) -> pl.Expr:
         return pl.max_horizontal("last_bucket", "voucher_bucket") >= self._facts.oldest_alive
-
-    @staticmethod
-    def _unkeyed(rows: pl.DataFrame) -> pl.DataFrame:
-        return halves(rows, "pair", high="head", low="other")

@@ -15,10 +15,9 @@ from streams.blocks import FACTS, HEADS, PRODUCTS, TOTALS_HEAD
 from streams.ingest.facts import DAY_MS, Tables
 from streams.state.canon import fingerprint
 from streams.state.facts import HORIZON_DAYS, SESSIONS_KEPT, FactSet
-from streams.state.keys import halves
 from streams.state.pairs import PairIndex
 from streams.state.runs import SortedRuns
-from streams.state.tables import ASKED, asked_table, heads_table, keyed, products_table
+from streams.state.tables import ASKED, asked_table, heads_table, keyed, products_table, unkeyed
 
 Table = Literal["facts", "heads", "products", "asked"]
 SCHEMAS: Mapping[Table, pl.Schema] = {"facts": FACTS, "heads": HEADS, "products": PRODUCTS, "asked": ASKED}
@@ -72,9 +71,7 @@ class PartitionState:
 
     def asked(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """`ASKED` of these pairs (columns head and other), as far as they have been."""
-        found = self._asked.at(keyed(pairs.select("head", "other"))["pair"].unique())
-        both = halves(found, "pair", high="head", low="other")
-        return pl.concat([both, found.drop("pair")], how="horizontal").select(list(ASKED))
+        return unkeyed(self._asked.at(keyed(pairs.select("head", "other"))["pair"].unique()))
 
     def ask(self, rows: pl.DataFrame) -> None:
         """Note rows of `ASKED`."""
@@ -106,6 +103,19 @@ class PartitionState:
             runs = {"heads": self._heads, "products": self._products, "asked": self._asked}[table]
             runs.add(keyed(rows) if table == "asked" else rows)
 
+    def snapshot(self, table: Table) -> pl.DataFrame:
+        """All of a table in normal form, as `merge_table` takes it."""
+        self.drop_expired()
+        match table:
+            case "facts":
+                return self._pairs.named(self._facts.all())
+            case "heads":
+                return self._heads.all()
+            case "products":
+                return self._products.all()
+            case "asked":
+                return unkeyed(self._asked.all())
+
     def fingerprint(self) -> str:
         """Hash of the counted state in normal form: shoppers' facts within the horizon, and the texts of their heads
         and products. Equal for equal states, however they came about. Vouchers and what was asked are left out: their
@@ -119,6 +129,7 @@ class PartitionState:
         heads = self.heads()
         self._heads.keep(pl.col("head").is_in(heads.implode()))
         self._products.keep(pl.col("event_time") >= self._facts.oldest_alive * DAY_MS)
+        self._asked.keep(pl.col("pair").is_in(self._pairs.keys().implode()))
 
     @property
     def rows(self) -> dict[str, int]:

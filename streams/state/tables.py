@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import polars as pl
 
 from streams.blocks import HEADS, PRODUCTS
-from streams.state.keys import wide
+from streams.state.keys import high_half, low_half, wide
 from streams.state.runs import Reduce, SortedRuns
 
 ASKED = pl.Schema({"head": pl.UInt64, "other": pl.UInt64, "asked_ms": pl.Int64, "level": pl.UInt8, "reason": pl.UInt8})
@@ -35,6 +35,11 @@ def asked_table() -> SortedRuns:
 def keyed(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows with head and other, with both in one column ``pair`` in front instead."""
     return rows.select(wide(pl.col("head"), pl.col("other")).alias("pair"), pl.exclude("head", "other"))
+
+
+def unkeyed(rows: pl.DataFrame) -> pl.DataFrame:
+    """What `keyed` was made of."""
+    return rows.select(high_half("pair").alias("head"), low_half("pair").alias("other"), pl.exclude("pair"))
 
 
 def greatest(key: str, order: Sequence[str]) -> Reduce:
