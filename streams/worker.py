@@ -18,7 +18,7 @@ from cosmo.runtime.errors import StopWorker
 from cosmo.runtime.settings import Settings
 from streams import topics
 from streams.app import build_app, fetch_topic
-from streams.fetch.handler import Fetch, Handler
+from streams.fetch.handler import Background, Fetch, Handler
 from streams.fetch.watch import EVERY_S, Watch
 
 log = logs.get(__name__)
@@ -48,11 +48,12 @@ class Worker:
         _on_signals(self.request_stop)
         await self.handler.start()
         await app.start()
-        watching = asyncio.create_task(self._watch(app))
+        beside = [asyncio.create_task(self._watch(app)), asyncio.create_task(self._background())]
         try:
             await self._until_stopped(app)
         finally:
-            watching.cancel()
+            for task in beside:
+                task.cancel()
             await self._stop(app)
         if self._failure is not None:
             raise self._failure
@@ -125,6 +126,11 @@ class Worker:
             committed = {key: app.consumer._committed_offset[key] for key in tuple(self._ready)}
             await self.watch.look(app.consumer.ledgers, committed)
             await asyncio.sleep(EVERY_S)
+
+    async def _background(self) -> None:
+        if isinstance(self.handler, Background):
+            with self._fails_worker():
+                await self.handler.background()
 
     async def _until_stopped(self, app: Any) -> None:
         waits = {asyncio.create_task(app.wait_until_stopped()), asyncio.create_task(self._stopping.wait())}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, overload
+from typing import Protocol, overload, runtime_checkable
 
 from cosmo.runtime.deadline import Deadline
 
@@ -111,3 +111,12 @@ class Handler(Protocol):
 
     async def stop(self, deadline: Deadline) -> None:
         """Finish or abandon what is in flight within the deadline."""
+
+
+@runtime_checkable
+class Background(Protocol):
+    """A handler that also works of its own accord, between fetches and without them."""
+
+    async def background(self) -> None:
+        """Run until cancelled, which happens before `Handler.stop`. What it raises stops the worker, like an exception
+        from a promise; a handler that failed in a task of its own must not merely fall silent."""

@@ -1,0 +1,1 @@
+"""Which pairs are worth explaining: pure rules over what the state knows, and the worker that applies them."""

@@ -1,0 +1,86 @@
+"""Fetches of pair-counts: every record a block, or a dead letter with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from schemas.codec import Codec
+from schemas.errors import Undecodable
+from schemas.records import PairCounts
+from streams.blocks import FACTS, HEADS, LAYOUT, PRODUCTS, from_ipc, to_ipc
+from streams.fetch.handler import RawRecord
+from streams.ingest.facts import Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A record for the dead letters."""
+
+    record: RawRecord
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """A fetch taken apart: the union of its blocks, and what was no block."""
+
+    tables: Tables
+    bad: Sequence[Bad]
+
+
+def decode(codec: Codec[PairCounts], records: Sequence[RawRecord]) -> Blocks:
+    """Every record ends in one or the other."""
+    good: list[Tables] = []
+    bad: list[Bad] = []
+    for record in records:
+        try:
+            good.append(_tables(codec.decode(record.value, record.headers)))
+        except Undecodable as error:
+            bad.append(Bad(record, str(error.reason), error.detail))
+        except (pl.exceptions.PolarsError, _OtherLayout) as error:
+            bad.append(Bad(record, "not_a_block", str(error)))
+    return Blocks(_union(good), bad)
+
+
+class _OtherLayout(Exception):  # noqa: N818 - says what the block has
+    """The block says that it has another layout than ours."""
+
+
+def _tables(block: PairCounts) -> Tables:
+    if block.layout != LAYOUT:
+        raise _OtherLayout(f"layout {block.layout}, expected {LAYOUT}")
+    return Tables(
+        facts=from_ipc(block.facts, FACTS), heads=from_ipc(block.heads, HEADS), products=from_ipc(block.products, PRODUCTS)
+    )
+
+
+def _union(tables: Sequence[Tables]) -> Tables:
+    return Tables(
+        facts=pl.concat([FACTS.to_frame(), *(one.facts for one in tables)]),
+        heads=pl.concat([HEADS.to_frame(), *(one.heads for one in tables)]),
+        products=pl.concat([PRODUCTS.to_frame(), *(one.products for one in tables)]),
+    )
+
+
+def voucher_blocks(vouchers: pl.DataFrame, partitions: int, source: tuple[str, int]) -> list[tuple[int, PairCounts]]:
+    """(target partition, block) of vouchers for the heads of each partition. ``source``: topic and partition of the
+    sampler that vouches; its blocks come from no fetch, so their offsets are -1."""
+    none, blocks = to_ipc(HEADS.to_frame()), []
+    for (target,), part in vouchers.group_by(pl.col("head") % partitions):
+        block = PairCounts(
+            source_topic=source[0],
+            source_partition=source[1],
+            first_offset=-1,
+            last_offset=-1,
+            layout=LAYOUT,
+            facts=to_ipc(part),
+            heads=none,
+            products=to_ipc(PRODUCTS.to_frame()),
+        )
+        assert isinstance(target, int)
+        blocks.append((target, block))
+    return blocks

@@ -1,0 +1,186 @@
+"""The sample process: blocks of facts in, the pairs worth explaining out, best first.
+
+State is what the blocks say and what was asked; everything else is derived from it. So a pair that qualifies is
+released in the end however the stream was cut and however often its owner changed: what was not noted as asked when a
+process died is due again in the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import polars as pl
+
+from cosmo.runtime import logs
+from cosmo.runtime.deadline import Deadline
+from cosmo.runtime.metrics import counter, gauge, histogram
+from cosmo.runtime.settings import Settings
+from schemas.codec import Codec
+from schemas.records import BehaviorPair, PairCounts
+from schemas.registry import SchemaLookup
+from streams import topics
+from streams.fetch.handler import Fetch
+from streams.kafka.clients import admin
+from streams.kafka.dead_letters import DeadLetters
+from streams.kafka.lag import total_lag
+from streams.kafka.producer import ConfirmingProducer
+from streams.sampling import blocks_in
+from streams.sampling.admission import Budget, Window
+from streams.sampling.owned import Owned
+from streams.sampling.release import Releaser
+from streams.sampling.rules import Rules
+
+log = logs.get(__name__)
+
+MAX_UNFLUSHED = 64
+"""Fetches taken in that no confirmed segment holds yet. With this many `handle` waits, and lag grows instead of memory."""
+
+
+@dataclass(slots=True)
+class SampleHandler:
+    """Merges blocks into the state of their partition, evaluates what changed, releases pairs while the model keeps up.
+
+    At least once: a block that comes again changes nothing. A fetch is acked when a confirmed segment holds it.
+    """
+
+    topic: str
+    blocks_codec: Codec[PairCounts]
+    producer: ConfirmingProducer
+    dead_letters: DeadLetters
+    segments: Callable[[int], Segments]
+    releaser: Releaser
+    rules: Rules
+    flush_s: float
+    partitions: int = 0
+    works: dict[int, Work] = field(default_factory=dict)
+    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_UNFLUSHED))
+    _failure: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    async def start(self) -> None:
+        """Look up what the first fetch and the first release would otherwise wait for."""
+        await asyncio.to_thread(lambda: (self.blocks_codec.schema_id, self.releaser.codec.schema_id))
+        self.partitions = await asyncio.to_thread(self.producer.partitions, self.topic)
+
+    async def assigned(self, topic: str, partitions: frozenset[int]) -> None:
+        """Load the state of these partitions and begin to work on them."""
+        await asyncio.gather(*(self._open(number) for number in partitions))
+
+    async def revoked(self, topic: str, partitions: frozenset[int]) -> None:
+        """Drop them. What no confirmed segment holds is not acked, and comes again to the next owner."""
+        dropped = [self.works.pop(number) for number in partitions if number in self.works]
+        await asyncio.gather(*(work.drop() for work in dropped))
+
+    async def handle(self, fetch: Fetch) -> Awaitable[None]:
+        """Merge a fetch into the state. Returns when there is room for the next."""
+        await self._room.acquire()
+        try:
+            return self._kept(await self._take(fetch))
+        except BaseException:
+            self._room.release()
+            raise
+
+    async def background(self) -> None:
+        """Release pairs; raises what broke here or in the work on a partition."""
+        releasing = asyncio.create_task(self.releaser.run(self._owned))
+        try:
+            await asyncio.wait({releasing, self._failure}, return_when=asyncio.FIRST_COMPLETED)
+            for ended in (self._failure, releasing):
+                if ended.done():
+                    ended.result()
+        finally:
+            releasing.cancel()
+
+    async def stop(self, deadline: Deadline) -> None:
+        """Flush what is held, so that its fetches can be acked."""
+        finished = asyncio.gather(*(work.finish() for work in self.works.values()))
+        await asyncio.wait_for(finished, deadline.remaining_s)
+
+    async def _open(self, number: int) -> None:
+        segments = self.segments(number)
+        work = Work(
+            owned=Owned.over(number, await segments.load(), self.rules),
+            segments=segments,
+            vouch=self._vouch,
+            changed=self.releaser.changed.set,
+            flush_s=self.flush_s,
+        )
+        self.works[number] = work
+        work.begin(self._failed)
+
+    def _failed(self, error: BaseException) -> None:
+        if not self._failure.done():
+            self._failure.set_exception(error)
+
+    def _owned(self) -> list[Owned]:
+        return [work.owned for work in self.works.values()]
+
+    async def _take(self, fetch: Fetch) -> list[asyncio.Future[None]]:
+        blocks = await asyncio.to_thread(decode, self.blocks_codec, fetch.records)
+        self.dead_letters.account(fetch.topic, seen=len(fetch.records), dead=len(blocks.bad))
+        sent = [
+            await self.dead_letters.enqueue(
+                fetch.topic, fetch.partition, bad.record, reason=bad.reason, detail=bad.detail
+            )
+            for bad in blocks.bad
+        ]
+        work = self.works.get(fetch.partition)
+        return [*sent, await work.owned.add(blocks.tables) if work else _lost()]
+
+    async def _kept(self, waited_for: Iterable[asyncio.Future[None]]) -> None:
+        try:
+            await asyncio.gather(*waited_for)
+        finally:
+            self._room.release()
+
+    async def _vouch(self, partition: int, vouchers: pl.DataFrame) -> None:
+        """Send vouchers and wait for them: a product's newest must not be overtaken by an older one in the queue."""
+        counter("cosmo_vouchers_total").inc(vouchers.height)
+        blocks = voucher_blocks(vouchers, self.partitions, (self.topic, partition))
+        sent = [
+            await self.producer.enqueue(self.topic, self.blocks_codec.encode(block), partition=target)
+            for target, block in blocks
+        ]
+        await asyncio.gather(*sent)
+
+
+def _lost() -> asyncio.Future[None]:
+    """Of a fetch whose partition was revoked while it was decoded: it comes again to the next owner."""
+    lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    lost.cancel()
+    return lost
+
+
+def build(
+    settings: Settings, producer: ConfirmingProducer, dead_letters: DeadLetters, registry: SchemaLookup
+) -> SampleHandler:
+    """The handler as the worker runs it."""
+    prefix, pairs_topic = settings.topic_prefix, settings.topic_prefix + topics.BEHAVIOR_PAIRS.name
+    client, group = admin(settings), topics.group("infer", settings.topic_prefix)
+
+    async def lag() -> int | None:
+        return await total_lag(client, group, pairs_topic, producer.partitions_of(pairs_topic))
+
+    handler: SampleHandler
+    releaser = Releaser(
+        producer=producer,
+        codec=Codec(topics.BEHAVIOR_PAIRS.name, BehaviorPair, registry),
+        topic=pairs_topic,
+        lag=lag,
+        share=lambda: len(handler.works) / max(1, handler.partitions),
+        now=lambda: datetime.now(UTC),
+        budget=Budget(Window(least=settings.sample_window_least, most=settings.sample_window_most)),
+    )
+    handler = SampleHandler(
+        topic=prefix + topics.PAIR_COUNTS.name,
+        blocks_codec=Codec(topics.PAIR_COUNTS.name, PairCounts, registry),
+        producer=producer,
+        dead_letters=dead_letters,
+        segments=lambda number: SegmentLog(settings, producer, registry, number),
+        releaser=releaser,
+        rules=Rules(query_sessions=settings.sample_query_sessions),
+        flush_s=settings.sample_flush_s,
+    )
+    return handler

@@ -1,0 +1,158 @@
+"""One partition of pair-counts as this process owns it: its state, what is derived from it, and the turns to use them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+import polars as pl
+
+from schemas.records import BehaviorPair, SampleReason
+from streams.blocks import FACTS
+from streams.ingest.facts import Tables
+from streams.sampling.board import Board
+from streams.sampling.described import described
+from streams.sampling.rules import Rules
+from streams.state.partition import PartitionState
+from streams.state.tables import ASKED
+
+T = TypeVar("T")
+
+ROUND_S = 0.05
+"""What one round of evaluation should take: the next fetch and the next release wait for it."""
+LEAST_HEADS, MOST_HEADS = 16, 8_192
+REFRESH_SHARE = 20
+"""Figures over all heads are reckoned anew after a pause of this many times what it took: 5 % of the time."""
+DUE_FOR_S = 60.0
+"""What is due is listed anew at least this often, because pairs also fall due by growing old."""
+
+
+@dataclass(slots=True)
+class Owned:
+    """Fetches, rounds of evaluation and releases take turns: each method holds the partition while a thread works."""
+
+    partition: int
+    state: PartitionState
+    board: Board
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    """There may be heads to look at."""
+    gained: asyncio.Event = field(default_factory=asyncio.Event)
+    """The state holds what no segment holds yet."""
+    unflushed: list[asyncio.Future[None]] = field(default_factory=list)
+    dropped: bool = False
+    _heads: int = LEAST_HEADS
+    _refresh_at_s: float = 0.0
+    _due: pl.DataFrame | None = None
+    _due_until_s: float = 0.0
+
+    @classmethod
+    def over(cls, partition: int, state: PartitionState, rules: Rules) -> Owned:
+        """Begin with a state just loaded."""
+        owned = cls(partition=partition, state=state, board=Board(state, rules))
+        owned.wake.set()
+        return owned
+
+    async def add(self, tables: Tables) -> asyncio.Future[None]:
+        """Take in a fetch; the future is set by whoever flushes, and cancelled when the partition is dropped."""
+
+        def add() -> None:
+            self.board.touch(self.state.add(tables))
+
+        held: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        async with self.lock:
+            if self.dropped:
+                held.cancel()
+                return held
+            await asyncio.to_thread(add)
+            self.unflushed.append(held)
+        self.gained.set()
+        self.wake.set()
+        return held
+
+    async def flush(self, write: Callable[[PartitionState], Awaitable[None]]) -> list[asyncio.Future[None]]:
+        """Make durable what the state gained; returns the futures of the fetches that are durable now."""
+        async with self.lock:
+            held, self.unflushed = self.unflushed, []
+            await write(self.state)
+        return held
+
+    async def drop(self) -> None:
+        """Not ours any more: fetches that are not durable are never acked."""
+        async with self.lock:
+            self.dropped = True
+            for held in self.unflushed:
+                held.cancel()
+
+    async def evaluate(self) -> pl.DataFrame | None:
+        """One round of looking at heads. Returns vouchers to send, None when there is nothing to do for now."""
+        vouchers = await self._with_state(self._round)
+        if vouchers is not None:
+            self._due = None
+        return vouchers
+
+    @property
+    def pause_s(self) -> float | None:
+        """How long to wait for `wake` when there is nothing to do for now; None: until it comes."""
+        if self.board.settled:
+            return None
+        return max(0.0, self._refresh_at_s - time.monotonic())
+
+    async def due(self, now: datetime) -> pl.DataFrame:
+        """What should be asked now; see `Board.due`."""
+        if self._due is None or time.monotonic() > self._due_until_s:
+            self._due_until_s = time.monotonic() + DUE_FOR_S
+            self._due = await self._with_state(lambda: self.board.due(now))
+        return self._due
+
+    async def records(self, rows: pl.DataFrame, now: datetime) -> list[BehaviorPair]:
+        """The records of rows that are due, in their order."""
+        return await self._with_state(lambda: described(self.state, rows, now))
+
+    async def asked(self, rows: pl.DataFrame, now: datetime) -> None:
+        """Note rows whose records the broker has confirmed."""
+        noted = rows.select(
+            "head",
+            "other",
+            asked_ms=pl.lit(int(now.timestamp() * 1000), pl.Int64),
+            level="level",
+            reason=pl.col("reason").replace_strict(REASON_CODES, return_dtype=pl.UInt8),
+        )
+        self._due = None
+        await self._with_state(lambda: self.state.ask(noted.select(list(ASKED))))
+        self._due = None
+        self.gained.set()
+
+    async def _with_state(self, work: Callable[[], T]) -> T:
+        async with self.lock:
+            return await asyncio.to_thread(work)
+
+    def _round(self) -> pl.DataFrame | None:
+        began_s = time.monotonic()
+        if self.board.knowledge.has_news and not self.board.learning and began_s >= self._refresh_at_s:
+            self.board.refresh()
+            ended_s = time.monotonic()
+            self._refresh_at_s = ended_s + REFRESH_SHARE * (ended_s - began_s)
+            return FACTS.to_frame()
+        if self.board.learning or self.board.dirty:
+            vouchers = self.board.step(self._heads)
+        elif self.board.sweeping:
+            vouchers = self.board.sweep(self._heads)
+        else:
+            return None
+        self._adapt(time.monotonic() - began_s)
+        return vouchers
+
+    def _adapt(self, took_s: float) -> None:
+        if took_s > ROUND_S:
+            self._heads = max(LEAST_HEADS, self._heads // 2)
+        elif took_s < ROUND_S / 2:
+            self._heads = min(MOST_HEADS, self._heads * 2)
+
+
+REASON_CODES = {reason.value: code for code, reason in enumerate(SampleReason)}
+"""Codes of the table of what was asked; reasons are only ever added at the end."""

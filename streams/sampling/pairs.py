@@ -1,0 +1,63 @@
+"""From a row that qualified to the record that goes to the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import xxhash
+
+from schemas.records import BehaviorPair, PairKind, Product, SampleReason
+
+EVIDENCE = (
+    "impressions",
+    "clicks",
+    "carts",
+    "purchases",
+    "co_purchases",
+    "query_sessions",
+    "purchase_rate_low",
+    "click_rate_low",
+    "own_sessions",
+    "other_sessions",
+    "lift_low",
+    "type_lift_low",
+    "breadth",
+)
+"""Figures kept with a pair where the rules had them; ``_low`` is a lower confidence bound."""
+
+_SEPARATOR = "\x1f"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def pair_id(kind: PairKind, query: str | None, product_ids: tuple[str, ...]) -> str:
+    """32 hexadecimal digits of what the pair is, so that asking twice names the same pair twice."""
+    return xxhash.xxh3_128_hexdigest(_SEPARATOR.join((kind, query or "", *product_ids)).encode())
+
+
+def behavior_pair(row: Mapping[str, Any], products: tuple[Product, ...], now: datetime) -> BehaviorPair:
+    """The record of one released row. ``products`` in order of product_id; ``row["query"]`` is null for a co-buy."""
+    kind = PairKind.CO_BUY if row["query"] is None else PairKind.SEARCH_BUY
+    ids = tuple(product.product_id for product in products)
+    return BehaviorPair(
+        pair_id=pair_id(kind, row["query"], ids),
+        kind=kind,
+        query=row["query"],
+        products=products,
+        event_time=newest_event(row["last_bucket"], row["product_time_ms"]),
+        sampled_time=now,
+        support=row["support"],
+        reason=SampleReason(row["reason"]),
+        priority=row["priority"],
+        specificity=row["specificity"],
+        product_types=tuple(row["product_types"] or ()),
+        evidence={name: float(row[name]) for name in EVIDENCE if row.get(name) is not None},
+    )
+
+
+def newest_event(last_bucket: int, product_time_ms: int) -> datetime:
+    """Time of the newest event that supports a pair, as near as the state knows it: not after the newest event of
+    either product, and not after the day of the pair's newest fact."""
+    day_end = _EPOCH + timedelta(days=last_bucket + 1, milliseconds=-1)
+    return min(day_end, _EPOCH + timedelta(milliseconds=product_time_ms))
