@@ -121,6 +121,59 @@ METRICS: tuple[MetricDef, ...] = (
         doc="Facts made from events, distinct within a fetch.",
     ),
     # --- sample ---
+    MetricDef(
+        name="cosmo_sampled_pairs_total",
+        kind="counter",
+        unit="pairs",
+        labels=("kind", "reason"),
+        processes=("sample",),
+        doc="Pairs released to behavior-pairs and confirmed, by kind and by why now.",
+    ),
+    MetricDef(
+        name="cosmo_waiting_pairs",
+        kind="gauge",
+        unit="pairs",
+        labels=("lane",),
+        processes=("sample",),
+        doc="Pairs that are due and held back because enough wait for the model. The best go first.",
+    ),
+    MetricDef(
+        name="cosmo_qualified_pairs",
+        kind="gauge",
+        unit="pairs",
+        labels=("partition",),
+        processes=("sample",),
+        doc="Pairs that qualify by the state as it is, asked already or not.",
+    ),
+    MetricDef(
+        name="cosmo_dirty_heads",
+        kind="gauge",
+        unit="heads",
+        labels=("partition",),
+        processes=("sample",),
+        doc="Queries and products whose facts changed and that were not looked at since; it grows when CPU is short.",
+    ),
+    MetricDef(
+        name="cosmo_evaluate_seconds",
+        kind="histogram",
+        unit="seconds",
+        processes=("sample",),
+        doc="One round of looking at heads; fetches and releases of the partition wait for it.",
+    ),
+    MetricDef(
+        name="cosmo_vouchers_total",
+        kind="counter",
+        unit="vouchers",
+        processes=("sample",),
+        doc="Vouchers sent for halves of product pairs.",
+    ),
+    MetricDef(
+        name="cosmo_sample_window_records",
+        kind="gauge",
+        unit="records",
+        processes=("sample",),
+        doc="Records of behavior-pairs that may wait for the model; it follows the model's speed.",
+    ),
     # --- infer ---
     # --- materialize and lookup ---
     MetricDef(

@@ -80,6 +80,24 @@ class Settings(BaseSettings):
     listen_host: str = Field("127.0.0.1", description="Address that /metrics, /healthz and the lookup API listen on.")
     worker_port: int = Field(0, ge=0, description="/metrics and /healthz of a worker; 0: its default (see docs).")
 
+    # sampling
+    sample_query_sessions: int = Field(
+        3, ge=1, description="k of k-anonymity: a query that fewer sessions have used goes to no model and no feature."
+    )
+    sample_flush_s: float = Field(
+        0.5,
+        ge=0,
+        description="The sampler's state is gathered this long into one segment; its fetches are acked after it.",
+    )
+    sample_window_least: int = Field(
+        64,
+        ge=1,
+        description="Least records of behavior-pairs that may wait for the model; more is steadier, and older.",
+    )
+    sample_window_most: int = Field(
+        16_384, ge=1, description="Most of them, for a model that takes thousands a second."
+    )
+
     # features
     redis_cluster: bool = Field(False, description="REDIS_URL names one node of a Redis Cluster.")
     features_top_k: int = Field(8, ge=1, description="Intents kept for each query and product; the best by rank.")

@@ -1,4 +1,4 @@
-"""When a pair is asked: for the first time, when its support entered the next power of two, when its answer grew old."""
+"""When a pair is asked: the first time, when its support enters the next power of two, when its answer grows old."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def level(support: pl.Expr) -> pl.Expr:
     and not on the portions in which it came.
     """
     # Shifting whole numbers is exact where a floating logarithm of 2**n - 1 would round up.
-    return sum((support >= 2**power).cast(pl.UInt8) for power in range(1, 40))  # type: ignore[return-value]
+    return pl.sum_horizontal((support >= 2**power).cast(pl.UInt8) for power in range(1, 40)).cast(pl.UInt8)
 
 
 def reason(level_now: pl.Expr, asked_level: pl.Expr, asked_ms: pl.Expr, now: datetime, rules: Rules) -> pl.Expr:

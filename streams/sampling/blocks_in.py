@@ -54,7 +54,9 @@ def _tables(block: PairCounts) -> Tables:
     if block.layout != LAYOUT:
         raise _OtherLayout(f"layout {block.layout}, expected {LAYOUT}")
     return Tables(
-        facts=from_ipc(block.facts, FACTS), heads=from_ipc(block.heads, HEADS), products=from_ipc(block.products, PRODUCTS)
+        facts=from_ipc(block.facts, FACTS),
+        heads=from_ipc(block.heads, HEADS),
+        products=from_ipc(block.products, PRODUCTS),
     )
 
 

@@ -23,7 +23,7 @@ from streams.sampling.rules import Rules
 from streams.sampling.thinning import thinned
 from streams.state.facts import HORIZON_DAYS
 from streams.state.keys import pair_keys
-from streams.sampling.state import PartitionState
+from streams.state.partition import PartitionState
 from streams.state.summary import COUNTED
 
 COUNTS = [*COUNTED, *(f"today_{name}" for name in COUNTED)]
@@ -95,7 +95,7 @@ class Board:
         return self._look(heads)
 
     def sweep(self, limit: int) -> pl.DataFrame:
-        """Look at ``limit`` heads again whose facts did not change, until all were looked at with the state as it is."""
+        """Look at ``limit`` heads again whose facts did not change, until all were looked at with the state as is."""
         if not self._sweep:
             if self._sweeping == self._version:
                 return FACTS.to_frame()

@@ -23,9 +23,7 @@ def described(state: PartitionState, rows: pl.DataFrame, now: datetime) -> list[
     return [_record(row, queries.get(row["head"]), products, now) for row in rows.iter_rows(named=True)]
 
 
-def _record(
-    row: dict[str, Any], query: str | None, products: dict[int, dict[str, Any]], now: datetime
-) -> BehaviorPair:
+def _record(row: dict[str, Any], query: str | None, products: dict[int, dict[str, Any]], now: datetime) -> BehaviorPair:
     ends = [products[row["other"]]] if query is not None else [products[row["head"]], products[row["other"]]]
     times_ms = min(end["event_time"] for end in ends)
     ordered = sorted((_product(end) for end in ends), key=lambda product: product.product_id)

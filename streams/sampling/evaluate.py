@@ -16,42 +16,37 @@ from streams.sampling.rules import Rules
 from streams.sampling.types import specificity
 from streams.sampling.vouchers import vouched
 
-FIGURES = pl.Schema(
-    {
-        "impressions": pl.Int64,
-        "clicks": pl.Int64,
-        "carts": pl.Int64,
-        "purchases": pl.Int64,
-        "co_purchases": pl.Int64,
-        "query_sessions": pl.Int64,
-        "purchase_rate_low": pl.Float64,
-        "click_rate_low": pl.Float64,
-        "own_sessions": pl.Int64,
-        "other_sessions": pl.Float64,
-        "lift_low": pl.Float64,
-        "type_lift_low": pl.Float64,
-        "breadth": pl.Float64,
-    }
+_COUNTS = ("impressions", "clicks", "carts", "purchases", "co_purchases", "query_sessions", "own_sessions")
+_MEASURES = (
+    "purchase_rate_low",
+    "click_rate_low",
+    "other_sessions",
+    "lift_low",
+    "type_lift_low",
+    "breadth",
 )
-"""What the rules saw of a pair; null where a rule does not apply. Kept with the pair as its evidence."""
+FIGURES = (*_COUNTS, *_MEASURES)
+"""What the rules saw of a pair; null where a rule does not apply. Kept with the pair as its evidence. ``_low`` is a
+lower confidence bound."""
 
-QUALIFIED = pl.Schema(
-    {
-        "head": pl.UInt64,
-        "other": pl.UInt64,
-        "pair": pl.UInt64,  # pair key: breaks ties, draws the quota
-        "lane": pl.String,
-        "group": pl.UInt64,  # what thinning counts: query and product type, or pair of product types
-        "support": pl.Int64,
-        "level": pl.UInt8,
-        "worth": pl.Float64,  # priority before novelty
-        "burst": pl.Boolean,
-        "last_bucket": pl.Int32,
-        "specificity": pl.Float64,
-        "product_types": pl.List(pl.String),
-        **FIGURES,
-    }
-)
+_QUALIFIED: dict[str, pl.DataType | type[pl.DataType]] = {
+    "head": pl.UInt64,
+    "other": pl.UInt64,
+    "pair": pl.UInt64,  # the pair's key: breaks ties, draws the quota
+    "lane": pl.String,
+    "group": pl.UInt64,  # what thinning counts: query and product type, or pair of product types
+    "support": pl.Int64,
+    "level": pl.UInt8,
+    "worth": pl.Float64,  # priority before novelty
+    "burst": pl.Boolean,
+    "last_bucket": pl.Int32,
+    "specificity": pl.Float64,
+    "product_types": pl.List(pl.String),
+    **dict.fromkeys(_COUNTS, pl.Int64),
+    **dict.fromkeys(_MEASURES, pl.Float64),
+}
+QUALIFIED = pl.Schema(_QUALIFIED)
+"""A pair that qualifies, as what, and how much it is worth to ask."""
 
 LIFTS = pl.Schema({"type": pl.UInt32, "other_type": pl.UInt32, "lift_low": pl.Float64})
 
@@ -96,9 +91,9 @@ def products(pairs: pl.DataFrame, known: Known, rules: Rules) -> pl.DataFrame:
     """`QUALIFIED` of some products, as owners of their pairs (the smaller hash owns). ``pairs`` as for `searches`,
     the product with itself included, and with ``type`` of the head."""
     own = pairs.filter(pl.col("head") == pl.col("other")).select("head", own_sessions="co_purchases")
-    owned = pairs.filter(
-        (pl.col("head") < pl.col("other")) & (pl.col("co_purchases") >= rules.basket_support)
-    ).join(own, on="head")
+    owned = pairs.filter((pl.col("head") < pl.col("other")) & (pl.col("co_purchases") >= rules.basket_support)).join(
+        own, on="head"
+    )
     frame = baskets.belonging(vouched(owned), known.type_lifts).with_columns(
         promiscuous=pl.col("head").is_in(known.promiscuous.implode()),
         lift_low=baskets.lift_low(
@@ -117,7 +112,7 @@ def products(pairs: pl.DataFrame, known: Known, rules: Rules) -> pl.DataFrame:
             worth=baskets.worth(pl.col("lift_low"), pl.col("type_lift_low"), pl.col("co_purchases")),
             group=_unordered("type", "other_type"),
             burst=pl.lit(False),
-        )
+        ).drop("impressions", "clicks", "carts", "purchases")
     )
 
 

@@ -14,9 +14,8 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from cosmo.runtime import logs
 from cosmo.runtime.deadline import Deadline
-from cosmo.runtime.metrics import counter, gauge, histogram
+from cosmo.runtime.metrics import counter
 from cosmo.runtime.settings import Settings
 from schemas.codec import Codec
 from schemas.records import BehaviorPair, PairCounts
@@ -27,16 +26,16 @@ from streams.kafka.clients import admin
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import total_lag
 from streams.kafka.producer import ConfirmingProducer
-from streams.sampling import blocks_in
 from streams.sampling.admission import Budget, Window
+from streams.sampling.blocks_in import decode, voucher_blocks
 from streams.sampling.owned import Owned
 from streams.sampling.release import Releaser
 from streams.sampling.rules import Rules
+from streams.sampling.work import Segments, Work
+from streams.state.kafka import segment_log
 
-log = logs.get(__name__)
-
-MAX_UNFLUSHED = 64
-"""Fetches taken in that no confirmed segment holds yet. With this many `handle` waits, and lag grows instead of memory."""
+MAX_UNFLUSHED = 32
+"""Fetches taken in that no confirmed segment holds. With this many `handle` waits, and lag grows instead of memory."""
 
 
 @dataclass(slots=True)
@@ -55,6 +54,9 @@ class SampleHandler:
     rules: Rules
     flush_s: float
     partitions: int = 0
+    """Of pair-counts."""
+    pairs_partitions: int = 0
+    """Of behavior-pairs."""
     works: dict[int, Work] = field(default_factory=dict)
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_UNFLUSHED))
     _failure: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -63,6 +65,7 @@ class SampleHandler:
         """Look up what the first fetch and the first release would otherwise wait for."""
         await asyncio.to_thread(lambda: (self.blocks_codec.schema_id, self.releaser.codec.schema_id))
         self.partitions = await asyncio.to_thread(self.producer.partitions, self.topic)
+        self.pairs_partitions = await asyncio.to_thread(self.producer.partitions, self.releaser.topic)
 
     async def assigned(self, topic: str, partitions: frozenset[int]) -> None:
         """Load the state of these partitions and begin to work on them."""
@@ -161,9 +164,8 @@ def build(
     client, group = admin(settings), topics.group("infer", settings.topic_prefix)
 
     async def lag() -> int | None:
-        return await total_lag(client, group, pairs_topic, producer.partitions_of(pairs_topic))
+        return await total_lag(client, group, pairs_topic, handler.pairs_partitions)
 
-    handler: SampleHandler
     releaser = Releaser(
         producer=producer,
         codec=Codec(topics.BEHAVIOR_PAIRS.name, BehaviorPair, registry),
@@ -178,7 +180,7 @@ def build(
         blocks_codec=Codec(topics.PAIR_COUNTS.name, PairCounts, registry),
         producer=producer,
         dead_letters=dead_letters,
-        segments=lambda number: SegmentLog(settings, producer, registry, number),
+        segments=lambda number: segment_log(settings, producer, registry, number),
         releaser=releaser,
         rules=Rules(query_sessions=settings.sample_query_sessions),
         flush_s=settings.sample_flush_s,

@@ -1,4 +1,4 @@
-"""One partition of pair-counts as this process owns it: its state, what is derived from it, and the turns to use them."""
+"""One partition of pair-counts as this process owns it: its state, what is derived from it, and turns to use them."""
 
 from __future__ import annotations
 
@@ -74,12 +74,14 @@ class Owned:
         self.wake.set()
         return held
 
-    async def flush(self, write: Callable[[PartitionState], Awaitable[None]]) -> list[asyncio.Future[None]]:
-        """Make durable what the state gained; returns the futures of the fetches that are durable now."""
+    async def flush(self, write: Callable[[PartitionState], Awaitable[None]]) -> None:
+        """Make durable what the state gained, then let its fetches be acked."""
         async with self.lock:
             held, self.unflushed = self.unflushed, []
             await write(self.state)
-        return held
+        for fetch in held:
+            if not fetch.done():
+                fetch.set_result(None)
 
     async def drop(self) -> None:
         """Not ours any more: fetches that are not durable are never acked."""

@@ -9,23 +9,7 @@ from typing import Any
 import xxhash
 
 from schemas.records import BehaviorPair, PairKind, Product, SampleReason
-
-EVIDENCE = (
-    "impressions",
-    "clicks",
-    "carts",
-    "purchases",
-    "co_purchases",
-    "query_sessions",
-    "purchase_rate_low",
-    "click_rate_low",
-    "own_sessions",
-    "other_sessions",
-    "lift_low",
-    "type_lift_low",
-    "breadth",
-)
-"""Figures kept with a pair where the rules had them; ``_low`` is a lower confidence bound."""
+from streams.sampling.evaluate import FIGURES
 
 _SEPARATOR = "\x1f"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,7 +36,7 @@ def behavior_pair(row: Mapping[str, Any], products: tuple[Product, ...], now: da
         priority=row["priority"],
         specificity=row["specificity"],
         product_types=tuple(row["product_types"] or ()),
-        evidence={name: float(row[name]) for name in EVIDENCE if row.get(name) is not None},
+        evidence={name: float(row[name]) for name in FIGURES if row[name] is not None},
     )
 
 

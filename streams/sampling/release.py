@@ -95,4 +95,4 @@ class Releaser:
 def _count_waiting(frames: Collection[pl.DataFrame]) -> None:
     for lane in Lanes().shares:
         waiting = sum(frame.filter(pl.col("lane") == lane).height for frame in frames)
-        gauge("cosmo_sample_waiting_pairs").labels(lane).set(waiting)
+        gauge("cosmo_waiting_pairs").labels(lane).set(waiting)

@@ -22,7 +22,7 @@ def anonymous(head: str = "head") -> pl.Expr:
 
 
 def rated(frame: pl.DataFrame, rules: Rules) -> pl.DataFrame:
-    """Adds ``purchase_rate_low`` and ``click_rate_low`` (Wilson; COSMO, section 3.2.1, has thresholds on both rates)."""
+    """Adds ``purchase_rate_low`` and ``click_rate_low`` (Wilson). COSMO has thresholds on both (section 3.2.1)."""
     z, seen = rules.confidence_z, pl.col("seen")
     return frame.with_columns(
         purchase_rate_low=wilson_low(pl.col("purchases"), seen, z),

@@ -15,7 +15,7 @@ COMPANIONS = pl.Schema({"head": pl.UInt64, "type": pl.UInt32, "other_type": pl.U
 
 
 class TypeCodes:
-    """Product types as small integers. Codes depend on the order of arrival; nothing that leaves the process holds one."""
+    """Product types as small integers. Codes depend on the order of arrival, so none of them leaves the process."""
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}

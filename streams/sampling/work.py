@@ -12,7 +12,6 @@ from typing import Protocol
 import polars as pl
 
 from cosmo.runtime.metrics import gauge, histogram
-from streams.ingest.facts import Tables
 from streams.sampling.owned import Owned
 from streams.state.partition import PartitionState
 
@@ -51,10 +50,6 @@ class Work:
         self._tasks = [asyncio.create_task(self._evaluate()), asyncio.create_task(self._flush())]
         for task in self._tasks:
             task.add_done_callback(ended)
-
-    async def add(self, tables: Tables) -> asyncio.Future[None]:
-        """Take in a fetch; the future ends when a confirmed segment holds it, or is cancelled when the partition is lost."""
-        return await self.owned.add(tables)
 
     async def finish(self) -> None:
         """Stop looking at heads, and flush what is held."""
@@ -95,8 +90,6 @@ class Work:
             if not self._stopping:
                 await asyncio.sleep(self.flush_s)
             self.owned.gained.clear()
-            held = await self.owned.flush(self.segments.flush)
-            for fetch in held:
-                fetch.set_result(None)
+            await self.owned.flush(self.segments.flush)
             if self._stopping and not self.owned.gained.is_set():
                 return
