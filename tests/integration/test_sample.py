@@ -1,0 +1,251 @@
+"""The sample worker on a real broker: events in, pairs out, killed in the middle and moved between owners."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from confluent_kafka import Producer
+
+from cosmo.runtime.health import Progress
+from cosmo.runtime.settings import Settings
+from schemas.codec import Codec
+from schemas.records import Action, BehaviorPair, CoPurchase, PairCounts, PairKind, Product, QueryPurchase
+from schemas.registry import Registry
+from streams import topics
+from streams.blocks import FactAction
+from streams.fetch.handler import RawRecord
+from streams.fetch.watch import Watch
+from streams.ingest import handler as ingest
+from streams.ingest.facts import Tables
+from streams.kafka.admin import create_topics
+from streams.kafka.clients import admin, client_config
+from streams.kafka.dead_letters import DeadLetters
+from streams.kafka.lag import total_lag
+from streams.kafka.producer import ConfirmingProducer
+from streams.sampling.blocks_in import decode
+from streams.sampling.described import described
+from streams.worker import Worker
+from tests.integration.test_bad_records import read_all
+from tests.sampling.cluster import NOW, Cluster
+
+pytestmark = pytest.mark.integration
+
+PATIENCE_S = 60.0
+KINDS = [("tent", "peg"), ("coat", "scarf"), ("lamp", "oil"), ("mug", "tea"), ("skate", "helmet"), ("pen", "ink")]
+BEGIN = datetime(2024, 10, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def registry(settings: Settings) -> Registry:
+    create_topics(settings)
+    registry = Registry(settings)
+    for topic in topics.ALL:
+        registry.register(topic.name)
+    return registry
+
+
+def product(name: str, number: int) -> Product:
+    return Product(product_id=f"{name}-{number}", title=f"{name} no. {number}", product_type=name, category="things")
+
+
+def order(number: int, names: tuple[str, ...]) -> CoPurchase:
+    return CoPurchase(
+        event_id=f"o{number}",
+        event_time=BEGIN + timedelta(minutes=number),
+        session_id=f"order {number}",
+        order_id=f"{number}",
+        items=tuple(product(name, number % 2) for name in names),
+    )
+
+
+def search(number: int, session: str, query: str, name: str, action: Action) -> QueryPurchase:
+    return QueryPurchase(
+        event_id=f"s{number} {session} {action}",
+        event_time=BEGIN + timedelta(minutes=number),
+        session_id=session,
+        query=query,
+        action=action,
+        product=product(name, 0),
+    )
+
+
+def events(first: int, last: int) -> Iterator[CoPurchase | QueryPurchase]:
+    """A shop in which some things are bought together and some after a search; each number is a minute."""
+    for number in range(first, last):
+        pair, other = KINDS[number % len(KINDS)], KINDS[number * 7 // 3 % len(KINDS)]
+        yield order(number, pair if number % 5 else (*pair, *(name for name in other if name not in pair)))
+        if number % 4 == 0:
+            query, name = f"{pair[number % 2]} for {number % 6}", pair[0]
+            for action in (Action.IMPRESSION, Action.CLICK, Action.PURCHASE):
+                yield search(number, f"shopper {number}", query, name, action)
+
+
+def produce(settings: Settings, registry: Registry, some: Iterator[CoPurchase | QueryPurchase]) -> None:
+    orders = Codec("co-purchase", CoPurchase, registry)
+    searches = Codec("query-purchase", QueryPurchase, registry)
+    producer = Producer(client_config(settings))
+    for event in some:
+        if isinstance(event, CoPurchase):
+            producer.produce(settings.topic_prefix + "co-purchase", value=orders.encode(event))
+        else:
+            producer.produce(settings.topic_prefix + "query-purchase", value=searches.encode(event))
+    assert producer.flush(60.0) == 0
+
+
+async def ingest_all(settings: Settings, registry: Registry) -> None:
+    async with ConfirmingProducer(settings) as producer:
+        logic = ingest.build(settings, producer, DeadLetters(producer), registry)
+        worker = Worker("ingest", settings, logic, Watch("ingest", Progress(), admin(settings)))
+        running = asyncio.create_task(worker.run())
+        await until(lambda: lag_of(settings, "ingest") == 0 or running.done())
+        worker.request_stop()
+        await running
+
+
+def lag_of(settings: Settings, process: str) -> int | None:
+    group, client = topics.group(process, settings.topic_prefix), admin(settings)
+    names = [settings.topic_prefix + topic.name for topic in topics.CONSUMED[process]]
+    lags = [asyncio.run(total_lag(client, group, name, settings.topic_partitions)) for name in names]
+    return None if None in lags else sum(lag or 0 for lag in lags)
+
+
+async def until(condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
+    """Look at the broker, which tells nobody by itself, until the condition holds."""
+    async with asyncio.timeout(patience_s):
+        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.1)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Samplers:
+    """`cosmo worker sample` as processes of their own, to be killed."""
+
+    def __init__(self, env: dict[str, str], logs: Path) -> None:
+        window = {"COSMO_SAMPLE_WINDOW_LEAST": "100000", "COSMO_SAMPLE_WINDOW_MOST": "100000"}  # nobody infers here
+        self.env = env | window | {"COSMO_SESSION_TIMEOUT_S": "6"}
+        self.logs = logs
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> subprocess.Popen[bytes]:
+        with (self.logs / f"{len(self.running)}.log").open("wb") as log:
+            started = subprocess.Popen(
+                [sys.executable, "-m", "cosmo", "worker", "sample"],
+                env=self.env | {"COSMO_WORKER_PORT": str(free_port())},
+                stdout=log,
+                stderr=log,
+            )
+        self.running.append(started)
+        return started
+
+    def stop(self, process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+        process.send_signal(number)
+        process.wait(30.0)
+
+
+@pytest.fixture
+def samplers(env: dict[str, str], tmp_path: Path) -> Iterator[Samplers]:
+    samplers = Samplers(env, tmp_path)
+    yield samplers
+    for process in samplers.running:
+        if process.poll() is None:
+            process.kill()
+            process.wait(10.0)
+    for log in sorted(tmp_path.glob("*.log")):
+        print(log.name, log.read_text()[-3000:], file=sys.stderr)
+
+
+def released(settings: Settings, registry: Registry) -> list[BehaviorPair]:
+    codec = Codec("behavior-pairs", BehaviorPair, registry)
+    return [codec.decode(message.value()) for message in read_all(settings, "behavior-pairs")]
+
+
+def should_be(settings: Settings, registry: Registry) -> dict[str, tuple[PairKind, int]]:
+    """pair_id → kind and support of all that qualify by the log of pair-counts: an undisturbed run without a broker."""
+    codec = Codec("pair-counts", PairCounts, registry)
+    records = [RawRecord(0, 0, None, message.value()) for message in read_all(settings, "pair-counts")]
+    tables = decode(codec, records).tables
+    shoppers = tables.facts.filter(pl.col("action") != FactAction.VOUCHER).unique()
+    cluster = Cluster(settings.topic_partitions)
+    cluster.add(Tables(facts=shoppers, heads=tables.heads, products=tables.products))
+    cluster.settle()
+    pairs = [described(board.state, board.due(NOW), NOW) for board in cluster.boards]
+    return {pair.pair_id: (pair.kind, pair.support) for part in pairs for pair in part}
+
+
+async def test_every_pair_is_released_once_known_however_its_samplers_die(
+    settings: Settings, registry: Registry, samplers: Samplers
+) -> None:
+    first = samplers.start()
+    produce(settings, registry, events(0, 300))
+    await ingest_all(settings, registry)
+    await until(lambda: len(released(settings, registry)) > 3)
+    samplers.stop(first, signal.SIGKILL)
+
+    second, third = samplers.start(), samplers.start()
+    produce(settings, registry, events(300, 600))
+    await ingest_all(settings, registry)
+    samplers.stop(second, signal.SIGTERM)
+    produce(settings, registry, events(600, 700))
+    await ingest_all(settings, registry)
+
+    wanted = await asyncio.to_thread(should_be, settings, registry)
+    assert {kind for kind, _ in wanted.values()} == {PairKind.SEARCH_BUY, PairKind.CO_BUY}
+    await until(lambda: lag_of(settings, "sample") == 0 and wanted.keys() <= levels(settings, registry).keys())
+    await until(lambda: not missing(wanted, levels(settings, registry)))
+    samplers.stop(third, signal.SIGTERM)
+    assert third.returncode == 0
+
+
+async def test_a_block_that_is_none_goes_to_the_dead_letters_and_its_neighbours_go_through(
+    settings: Settings, registry: Registry, samplers: Samplers
+) -> None:
+    producer = Producer(client_config(settings))
+    producer.produce(settings.topic_prefix + "pair-counts", value=b"junk", partition=0)
+    empty = PairCounts(
+        source_topic="x",
+        source_partition=0,
+        first_offset=0,
+        last_offset=0,
+        layout=1,
+        facts=b"1",
+        heads=b"2",
+        products=b"3",
+    )
+    producer.produce(
+        settings.topic_prefix + "pair-counts",
+        value=Codec("pair-counts", PairCounts, registry).encode(empty),
+        partition=0,
+    )
+    assert producer.flush(30.0) == 0
+    produce(settings, registry, events(0, 120))
+    await ingest_all(settings, registry)
+    samplers.start()
+    await until(lambda: len(read_all(settings, "pair-counts.dlq")) == 2)
+    await until(lambda: len(released(settings, registry)) > 3)
+
+
+def levels(settings: Settings, registry: Registry) -> dict[str, int]:
+    """pair_id → greatest level of support at which it was released."""
+    found: dict[str, int] = {}
+    for pair in released(settings, registry):
+        found[pair.pair_id] = max(found.get(pair.pair_id, 0), pair.support.bit_length())
+    return found
+
+
+def missing(wanted: dict[str, tuple[PairKind, int]], found: dict[str, int]) -> list[str]:
+    return [pair for pair, (_, support) in wanted.items() if found.get(pair, 0) < support.bit_length()]
