@@ -13,7 +13,7 @@ TODAY = 20_000
 """A bucket: 2024-10-04."""
 
 _PRODUCT = pl.Struct({"product_id": pl.String, "title": pl.String, "product_type": pl.String, "category": pl.String})
-_ORDERS = pl.Schema({"event_time": pl.Int64, "session_id": pl.String, "items": pl.List(_PRODUCT)})
+_ORDERS = pl.Schema([("event_time", pl.Int64()), ("session_id", pl.String()), ("items", pl.List(_PRODUCT))])
 _SEARCHES = pl.Schema(
     {
         "event_time": pl.Int64,
