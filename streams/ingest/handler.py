@@ -21,7 +21,7 @@ from streams import topics
 from streams.fetch.handler import Fetch
 from streams.ingest.block import BlockReader
 from streams.ingest.decode import Decoder
-from streams.ingest.facts import Tables, from_orders, from_searches
+from streams.ingest.facts import Combined, from_orders, from_searches
 from streams.ingest.shapes import ORDERS, SEARCHES
 from streams.ingest.shuffle import blocks
 from streams.kafka.dead_letters import DeadLetters
@@ -37,7 +37,7 @@ class Route:
     """What is done with the fetches of one input topic."""
 
     decoder: Decoder[Any]
-    facts: Callable[[pl.DataFrame], Tables]
+    facts: Callable[[pl.DataFrame], Combined]
 
     def warm_up(self) -> None:
         """Take a fetch of no records all the way."""
@@ -98,9 +98,9 @@ class IngestHandler:
             for bad in decoded.bad
         ]
         if decoded.rows.height:
-            tables = await asyncio.to_thread(route.facts, decoded.rows)
-            counter("cosmo_facts_total").labels(fetch.topic).inc(tables.facts.height)
-            for partition, block in blocks(fetch, tables, self.partitions):
+            combined = await asyncio.to_thread(route.facts, decoded.rows)
+            counter("cosmo_facts_total").labels(fetch.topic).inc(combined.facts.height)
+            for partition, block in blocks(fetch, combined, self.partitions):
                 sent.append(await self._enqueue(partition, block))
         return sent
 

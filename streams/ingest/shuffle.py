@@ -8,39 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import polars as pl
-
 from schemas.records import PairCounts
-from streams.blocks import LAYOUT, TOTALS_HEAD, to_ipc
+from streams.blocks import LAYOUT, to_ipc
 from streams.fetch.handler import Fetch
-from streams.ingest.facts import Tables
+from streams.ingest.facts import Combined, Tables
 
 MAX_FACTS = 400_000
 """Facts in one block; about 8 MB before compression, so that with the worst of compression a block stays below the
 16 MB that the topic accepts. More facts go into further blocks."""
 
 
-def blocks(fetch: Fetch, tables: Tables, partitions: int) -> Iterator[tuple[int, PairCounts]]:
-    """(target partition, block), without blocks that would be empty. A head's partition is its hash modulo
-    ``partitions``; the stream's totals go to all."""
-    target = pl.col("head") % partitions
+def blocks(fetch: Fetch, combined: Combined, partitions: int) -> Iterator[tuple[int, PairCounts]]:
+    """(target partition, block), without blocks that would be empty. Products come with a partition's first block."""
     for partition in range(partitions):
-        mine = tables.facts.filter((target == partition) | (pl.col("head") == TOTALS_HEAD))
-        for part in mine.iter_slices(MAX_FACTS):
-            yield partition, _block(fetch, part, tables)
+        mine = combined.tables(partition, partitions)
+        for number, facts in enumerate(mine.facts.iter_slices(MAX_FACTS)):
+            heads = mine.heads.join(facts.select("head"), on="head", how="semi")
+            products = mine.products if number == 0 else mine.products.clear()
+            yield partition, _block(fetch, Tables(facts=facts, heads=heads, products=products))
 
 
-def _block(fetch: Fetch, facts: pl.DataFrame, tables: Tables) -> PairCounts:
-    heads = tables.heads.join(facts.select("head").unique(), on="head", how="semi")
-    named = pl.concat([facts["other"], facts["head"]]).unique().alias("product").to_frame()
-    products = tables.products.join(named, on="product", how="semi")
+def _block(fetch: Fetch, tables: Tables) -> PairCounts:
     return PairCounts(
         source_topic=fetch.topic,
         source_partition=fetch.partition,
         first_offset=fetch.first_offset,
         last_offset=fetch.last_offset,
         layout=LAYOUT,
-        facts=to_ipc(facts),
-        heads=to_ipc(heads),
-        products=to_ipc(products),
+        facts=to_ipc(tables.facts),
+        heads=to_ipc(tables.heads),
+        products=to_ipc(tables.products),
     )
