@@ -48,7 +48,7 @@ def orders(baskets: Iterable[Sequence[str]], *, day: int = TODAY, tag: str = "o"
         }
         for number, basket in enumerate(baskets)
     ]
-    return from_orders(pl.DataFrame(rows, schema=_ORDERS))
+    return from_orders(pl.DataFrame(rows, schema=_ORDERS)).tables(0, 1)
 
 
 def searches(actions: Iterable[tuple[str, str, str, FactAction]], *, day: int = TODAY) -> Tables:
@@ -57,7 +57,7 @@ def searches(actions: Iterable[tuple[str, str, str, FactAction]], *, day: int = 
         {"event_time": day * DAY_MS, "session_id": session, "query": query, "action": int(action)} | product(product_id)
         for session, query, product_id, action in actions
     ]
-    return from_searches(pl.DataFrame(rows, schema=_SEARCHES))
+    return from_searches(pl.DataFrame(rows, schema=_SEARCHES)).tables(0, 1)
 
 
 def bought(
