@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import yaml
+
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
 from features.views import SERVICES, VIEWS
+
+
+CONFIG_FILE = "feature_store.yaml"
+REGISTRY_FILE = "registry.db"
 
 
 def project_name(settings: Settings) -> str:
@@ -43,7 +49,7 @@ def repo_config(settings: Settings) -> dict[str, Any]:
     return {
         "project": project_name(settings),
         "provider": "local",
-        "registry": {"path": str(here / "registry.db"), "cache_ttl_seconds": 60},
+        "registry": {"path": str(here / REGISTRY_FILE), "cache_ttl_seconds": 60},
         "online_store": {
             "type": "redis",
             "redis_type": "redis_cluster" if settings.redis_cluster else "redis",
@@ -52,6 +58,11 @@ def repo_config(settings: Settings) -> dict[str, Any]:
         "offline_store": {"type": "file"},
         "entity_key_serialization_version": 3,
     }
+
+
+def config_text(settings: Settings) -> str:
+    """``feature_store.yaml`` as `features.store.apply` writes it."""
+    return yaml.safe_dump(repo_config(settings), sort_keys=False)
 
 
 def connection_string(redis_url: str) -> str:

@@ -9,7 +9,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import yaml
 from feast import FeatureStore, RepoConfig
 
 from cosmo.runtime.settings import Settings
@@ -33,7 +32,7 @@ async def apply(settings: Settings) -> Path:
     here = project.directory(settings)
     for view in VIEWS:
         files.prepare(project.offline_directory(settings), view)
-    _write_private(here / "feature_store.yaml", yaml.safe_dump(project.repo_config(settings), sort_keys=False))
+    _write_private(here / project.CONFIG_FILE, project.config_text(settings))
     (here / "definitions.py").write_text(_FOR_FEAST_APPLY, "utf-8")
     open_store(settings).apply(list(OBJECTS))
     store = connect(settings)

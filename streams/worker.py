@@ -55,6 +55,7 @@ class Worker:
             for task in beside:
                 task.cancel()
             await self._stop(app)
+            self.watch.close()
         if self._failure is not None:
             raise self._failure
 

@@ -22,7 +22,9 @@ def up_command(
     brokers: Annotated[int, typer.Option(help="Kafka nodes: 1, or 3 to see one of them fail.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Start Kafka, the schema registry, Valkey and the model server, and leave them running.
+    """Start Kafka, the schema registry, Valkey and the model server, make them ready for work, and leave them running.
+
+    Ready for work: the topics exist, the schemas are registered, Feast's definitions are applied.
 
     All of them listen on the loopback address only, and keep their data in .cosmo (COSMO_HOME). To use a server of your
     own for one of them, name it; the others are started:
@@ -63,7 +65,7 @@ def status_command(as_json: AsJson = False) -> None:
 
 def _say(name: Name, phase: Phase, detail: str) -> None:
     if phase is not Phase.STARTING:
-        typer.echo(f"{name:<9} {detail if phase is Phase.PREPARING else f'ready at {detail}'}", err=True)
+        typer.echo(f"{name:<9} {f'ready at {detail}' if phase is Phase.READY else detail}", err=True)
 
 
 def _print(parts: list[PartStatus], *, as_json: bool) -> None:
@@ -71,10 +73,21 @@ def _print(parts: list[PartStatus], *, as_json: bool) -> None:
         print_json([asdict(part) for part in parts])
         return
     rows = [
-        (part.name, part.health, _pids(part), f"{part.rss_bytes / 1e6:.0f} MB" if part.rss_bytes else "", part.address)
+        (
+            part.name,
+            _health(part),
+            _pids(part),
+            f"{part.rss_bytes / 1e6:.0f} MB" if part.rss_bytes else "",
+            part.address,
+        )
         for part in parts
     ]
     print_table(("part", "health", "pid", "memory", "address"), rows, right=("memory",))
+
+
+def _health(part: PartStatus) -> str:
+    ended = part.health is Health.DEGRADED or part.health is Health.SILENT
+    return f"{part.health} ({', '.join(part.ended)} ended)" if ended and part.ended else part.health
 
 
 def _pids(part: PartStatus) -> str:

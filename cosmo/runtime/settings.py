@@ -22,7 +22,13 @@ def _named(name: str) -> AliasChoices:
 class Settings(BaseSettings):
     """Every setting of every process, with its unit in its name and its reason in its description."""
 
-    model_config = SettingsConfigDict(env_prefix="COSMO_", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="COSMO_",
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+        env_ignore_empty=True,  # compose files and charts hand on what is not set as an empty text
+    )
 
     kafka_bootstrap_servers: str = Field(
         "127.0.0.1:9092", validation_alias=_named("KAFKA_BOOTSTRAP_SERVERS"), description="Kafka brokers, host:port,…"
@@ -64,6 +70,9 @@ class Settings(BaseSettings):
 
     topic_prefix: str = Field("", description="Put before every topic, group and Feast project name.")
     home: Path = Field(Path(".cosmo"), description="Where the local stack keeps data, logs and pid files.")
+    min_free_bytes: int = Field(
+        2_000_000_000, ge=0, description="The local stack refuses to start with less free disk space at COSMO_HOME."
+    )
     log_format: Literal["json", "console"] = Field("console", description="json for machines, console for people.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")
     shutdown_s: float = Field(20.0, gt=0, description="One deadline for a graceful stop; below Kubernetes' 30 s.")

@@ -32,6 +32,9 @@ class ExternalPart:
     def children(self) -> Sequence[Child]:
         return ()
 
+    def check_startable(self) -> None:
+        """Nothing: it is not started here."""
+
     def prepare(self, say: Say) -> None:
         """Nothing: it is there or it is not."""
 
@@ -39,6 +42,9 @@ class ExternalPart:
         """Nothing: it is somebody else's."""
 
     def ready(self) -> bool:
+        return self._answers()
+
+    def serves(self) -> bool:
         return self._answers()
 
     def stop(self, deadline: Deadline) -> None:

@@ -14,10 +14,6 @@ from typing import IO
 
 from cosmo.stack.errors import DiskFullError, HomeBusyError, StackError
 
-MIN_FREE_BYTES = 2_000_000_000
-"""Jars, their unpacked registry and the model take 0.5 GB, a demonstration's logs and topics another 0.5 GB; below
-this, Kafka would stop in the middle of the work instead of us stopping before it."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Home:
@@ -43,20 +39,25 @@ class Home:
     def run(self) -> Path:
         return self.root / "run"
 
-    def create(self, *, min_free_bytes: int = MIN_FREE_BYTES) -> None:
-        """Make the directories. Raises DiskFullError before anything is started on a disk without room."""
+    def create(self, *, min_free_bytes: int) -> None:
+        """Make the directories. Raises DiskFullError before anything is started on a disk without room.
+
+        Jars, their unpacked registry and the model take 0.5 GB, a demonstration's logs and topics another 0.5 GB: on
+        a disk with less, Kafka would stop in the middle of the work instead of us stopping before it.
+        """
         with disk_errors(self.root):
             for directory in (self.data, self.logs, self.run, self.cache):
                 directory.mkdir(parents=True, exist_ok=True)
         free_bytes = shutil.disk_usage(self.root).free
         if free_bytes < min_free_bytes:
             what = f"Only {free_bytes / 1e9:.1f} GB are free on the disk of {self.root}; the local stack needs"
-            raise DiskFullError(f"{what} {min_free_bytes / 1e9:.0f} GB.", advice=_MORE_ROOM)
+            raise DiskFullError(f"{what} {min_free_bytes / 1e9:.1f} GB.", advice=_MORE_ROOM)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the home for this process: the kernel lets go of it when the process ends, however it ends."""
-        self.run.mkdir(parents=True, exist_ok=True)
+        with disk_errors(self.root):
+            self.run.mkdir(parents=True, exist_ok=True)
         with (self.run / "stack.lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -93,6 +93,11 @@ class KafkaPart(OwnPart):
             return False
         return kafka_brokers({"bootstrap.servers": self.address}) == len(self.nodes)
 
+    def serves(self) -> bool:
+        """Without a majority of controllers, brokers answer from memory and can change nothing."""
+        running = [node for node in self.nodes if node.pid]
+        return 2 * len(running) > len(self.nodes) and kafka_brokers({"bootstrap.servers": self.address}) > 0
+
     def _node(self, node_id: int, *, tied: bool) -> KafkaNode:
         log_format = (
             "-Dorg.slf4j.simpleLogger.showDateTime=true",

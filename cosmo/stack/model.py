@@ -40,8 +40,7 @@ class ModelPart(OwnPart):
     def prepare(self, say: Say) -> None:
         fetch_model(self._home, say)
 
-    def ready(self) -> bool:
-        self.check_running()
+    def serves(self) -> bool:
         return http_ok(f"{self.address}/health")
 
     def _command(self) -> tuple[str, ...]:

@@ -25,7 +25,8 @@ class Name(StrEnum):
 
 
 class Part(Protocol):
-    """Calls come in this order, from one thread except ``prepare``: prepare, start, ready until True, stop."""
+    """Calls come in this order, from one thread except ``prepare``: check_startable, prepare, start, ready until True,
+    stop."""
 
     name: Name
     label: str
@@ -39,6 +40,9 @@ class Part(Protocol):
     def children(self) -> Sequence[Child]:
         """Its processes; empty when it is somebody else's."""
 
+    def check_startable(self) -> None:
+        """Raises PortTakenError, before anything is downloaded, when somebody else has a port it needs."""
+
     def prepare(self, say: Say) -> None:
         """Bring what it is made of. May take minutes and the network the first time; starts nothing that lasts."""
 
@@ -47,6 +51,9 @@ class Part(Protocol):
 
     def ready(self) -> bool:
         """Ask it once, for a second at most. Raises PartFailedError when there is no use in asking again."""
+
+    def serves(self) -> bool:
+        """Whether clients are served, be it without some of its processes. Asks once, for a second at most."""
 
     def stop(self, deadline: Deadline) -> None:
         """Stop what runs of it, all of it, soon after the deadline at the latest."""
@@ -68,11 +75,22 @@ class OwnPart:
         """The ports of each child."""
         raise NotImplementedError
 
-    def start(self) -> None:
+    def serves(self) -> bool:
+        raise NotImplementedError
+
+    def check_startable(self) -> None:
         for child, ports in zip(self.children, self.listens_on, strict=True):
             if child.pid is None:
                 check_free(self.label, ports, self.port_setting)
-                child.start()
+
+    def start(self) -> None:
+        self.check_startable()
+        for child in self.children:
+            child.start()
+
+    def ready(self) -> bool:
+        self.check_running()
+        return self.serves()
 
     def check_running(self) -> None:
         """Raises PartFailedError, or DiskFullError, with the last words of a child that has ended."""

@@ -23,7 +23,7 @@ _BELOW_EPHEMERAL = range(20_000, 32_000)
 class PortSettings(BaseSettings):
     """Ports of the local stack, all on the loopback address."""
 
-    model_config = SettingsConfigDict(env_prefix="COSMO_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="COSMO_", extra="ignore", frozen=True, env_ignore_empty=True)
 
     kafka_port: int = Field(
         9092, gt=0, lt=65_530, description="First broker; its controller is one above, the next broker two above."

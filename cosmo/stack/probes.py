@@ -54,5 +54,5 @@ def redis_ok(url: str) -> bool:
     try:
         with redis.Redis.from_url(url, socket_timeout=_PROBE_S, socket_connect_timeout=_PROBE_S) as client:
             return bool(client.ping())
-    except redis.RedisError:
+    except (redis.RedisError, ValueError):  # ValueError: the address is not one of Redis
         return False

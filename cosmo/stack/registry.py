@@ -52,8 +52,7 @@ class RegistryPart(OwnPart):
             if not self._program.exists():
                 self._install(say)
 
-    def ready(self) -> bool:
-        self.check_running()
+    def serves(self) -> bool:
         return http_ok(f"{self.address}/subjects")
 
     def _command(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.settings import Settings
 from cosmo.stack import state
 from cosmo.stack.errors import StackError
+from cosmo.stack.furnish import furnish
 from cosmo.stack.home import Home
 from cosmo.stack.ports import Ports, PortSettings
 from cosmo.stack.stack import STOP_S, Progress, Stack, silent
@@ -16,16 +17,19 @@ from cosmo.stack.status import PartStatus, status_of
 
 
 def up(settings: Settings, *, brokers: int = 1, progress: Progress = silent) -> Stack:
-    """Start what does not run of the stack in ``settings.home``, and leave it running when this process ends.
+    """Start what does not run of the stack in ``settings.home``, furnish it, and leave it running when this process
+    ends. When anything goes wrong or is interrupted, nothing that this call has started is left.
 
-    Raises StackError, also when it already runs with another number of brokers.
+    Raises CosmoError, also when it already runs with another number of brokers.
     """
     home = Home.at(settings.home, brokers=brokers)
-    home.create()
+    home.create(min_free_bytes=settings.min_free_bytes)
     with home.locked():
         stack = _left_running(settings) or Stack(settings, home=home, ports=_ports(brokers), tied=False)
         _check_brokers(stack, brokers)
-        stack.start(progress=progress)
+        with stack.kept_only_if_all_goes_well():
+            stack.start(progress=progress)
+            furnish(stack, progress=progress)
     return stack
 
 
@@ -53,16 +57,19 @@ def status(settings: Settings) -> list[PartStatus]:
 
 @contextmanager
 def joined(settings: Settings, *, brokers: int = 1, progress: Progress = silent) -> Iterator[Stack]:
-    """The stack that `up` has left running, left as it is afterwards; otherwise one that lives as long as the block."""
+    """The stack that `up` has left running, left as it is afterwards; otherwise one that lives as long as the block.
+    Furnished in either case."""
     stack = _left_running(settings)
     if stack is None:
         home = Home.at(settings.home, brokers=brokers)
         with Stack.running(settings, home=home, ports=_ports(brokers), progress=progress) as own:
+            furnish(own, progress=progress)
             yield own
         return
     with stack.home.locked():
         _check_brokers(stack, brokers)
         stack.start(progress=progress)  # a part may have died meanwhile
+        furnish(stack, progress=progress)
         yield stack
 
 

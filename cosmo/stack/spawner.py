@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from pathlib import Path
 from typing import IO, TypeVar
@@ -24,8 +24,13 @@ def _thread() -> ThreadPoolExecutor:
 
 
 def call(function: Callable[[], _T]) -> _T:
-    """Run ``function`` in the spawner's thread; it runs to its end even if the caller is interrupted."""
-    return _thread().submit(function).result()
+    """Run ``function`` in the spawner's thread. It runs to its end, and the caller waits for that, even if the caller
+    is interrupted: who cleans up must find the process that was just being started."""
+    future = _thread().submit(function)
+    try:
+        return future.result()
+    finally:
+        wait([future])
 
 
 def popen(

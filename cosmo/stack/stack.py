@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
@@ -40,6 +42,8 @@ class Phase(StrEnum):
     PREPARING = "preparing"
     STARTING = "starting"
     READY = "ready"
+    FURNISHED = "furnished"
+    """It holds what work needs before it begins (see `cosmo.stack.furnish`)."""
 
 
 Progress = Callable[[Name, Phase, str], None]
@@ -82,7 +86,7 @@ class Stack:
         progress: Progress = silent,
     ) -> Iterator[Stack]:
         """A stack that lives as long as the ``with`` block, and in no case longer than this process."""
-        home.create()
+        home.create(min_free_bytes=settings.min_free_bytes)
         with home.locked():
             stack = cls(settings, home=home, ports=ports, tied=True)
             stack.stop(Deadline.after(STOP_S))  # what a killed run may have left where nothing ties children
@@ -97,24 +101,37 @@ class Stack:
     ) -> None:
         """Start the named parts together; return when all are ready. May be called again, for others or after a kill.
 
-        1. Prepare: downloads and formatting, in parallel. 2. Start all. 3. Ask until each is ready.
-        When it fails or is interrupted, what it has started is stopped. Raises StackError.
+        1. Look whether the ports are free. 2. Prepare: downloads and formatting, in parallel. 3. Start all. 4. Ask
+        until each is ready. When it fails or is interrupted, what it has started is stopped. Raises StackError.
         """
         parts = [part for name, part in self.parts.items() if name in names]
+        for part in parts:
+            part.check_startable()
         state.save(self.home.run, state.State(ports=self.ports, tied=self.tied))
-        with ExitStack() as undo:
-            undo.callback(_stop, [child for part in parts for child in part.children if not child.pid])
+        with self.kept_only_if_all_goes_well():
             prepare_all(parts, lambda part, detail: progress(part.name, Phase.PREPARING, detail))
             for part in parts:
                 progress(part.name, Phase.STARTING, part.address)
                 part.start()
             _await_ready(parts, Deadline.after(ready_s), progress)
+
+    @contextmanager
+    def kept_only_if_all_goes_well(self) -> Iterator[None]:
+        """When the block fails or is interrupted, whatever started in it is stopped; what ran before stays."""
+        idle = [child for child in self.children if not child.pid]
+        with ExitStack() as undo:
+            undo.callback(_stop, idle)
+            yield
             undo.pop_all()
 
     def stop(self, deadline: Deadline) -> None:
-        """Stop every process of ours, all at once; none of them is left soon after the deadline."""
-        stop_all(self.children, deadline)
-        state.forget(self.home.run)
+        """Stop every process of ours, all at once; none of them is left soon after the deadline.
+
+        Ctrl-C is held back meanwhile: an impatient second one would leave what was not stopped yet.
+        """
+        with _no_interrupt():
+            stop_all(self.children, deadline)
+            state.forget(self.home.run)
 
     @property
     def children(self) -> list[Child]:
@@ -181,7 +198,20 @@ class Stack:
 
 
 def _stop(children: list[Child]) -> None:
-    stop_all(children, Deadline.after(STOP_S))
+    with _no_interrupt():
+        stop_all(children, Deadline.after(STOP_S))
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread is interrupted
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _await_ready(parts: list[Part], deadline: Deadline, progress: Progress) -> None:

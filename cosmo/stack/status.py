@@ -8,27 +8,30 @@ from enum import StrEnum
 import psutil
 
 from cosmo.stack.child import Child
-from cosmo.stack.errors import StackError
 from cosmo.stack.parts import Part
 
 
 class Health(StrEnum):
-    """READY: it answers. SILENT: it runs and does not answer. STOPPED: no process of it runs."""
+    """READY: all of it answers. DEGRADED: some of its processes have ended, the others serve. SILENT: it runs and does
+    not answer. STOPPED: no process of it runs."""
 
     READY = "ready"
+    DEGRADED = "degraded"
     SILENT = "not answering"
     STOPPED = "stopped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartStatus:
-    """One part. ``pids``, ``rss_bytes`` (resident memory) and ``logs`` are empty for a part that is not ours."""
+    """One part. ``pids``, ``ended`` (names of processes that should run and do not), ``rss_bytes`` (resident memory)
+    and ``logs`` are empty for a part that is not ours."""
 
     name: str
     address: str
     ours: bool
     health: Health
     pids: tuple[int, ...]
+    ended: tuple[str, ...]
     rss_bytes: int
     logs: tuple[str, ...]
 
@@ -42,6 +45,7 @@ def status_of(part: Part) -> PartStatus:
         ours=bool(part.children),
         health=_health(part),
         pids=tuple(process.pid for process in processes),
+        ended=tuple(child.name for child in part.children if not child.pid),
         rss_bytes=sum(_rss_bytes(process) for process in processes),
         logs=tuple(str(child.log) for child in part.children),
     )
@@ -60,9 +64,9 @@ def _rss_bytes(process: psutil.Process) -> int:
 
 
 def _health(part: Part) -> Health:
-    if part.children and not any(child.pid for child in part.children):
+    running = [child for child in part.children if child.pid]
+    if part.children and not running:
         return Health.STOPPED
-    try:
-        return Health.READY if part.ready() else Health.SILENT
-    except StackError:  # one node of several has ended
+    if not part.serves():
         return Health.SILENT
+    return Health.READY if len(running) == len(part.children) else Health.DEGRADED

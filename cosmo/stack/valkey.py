@@ -46,8 +46,7 @@ class ValkeyPart(OwnPart):
         with disk_errors(self._data):
             self._data.mkdir(parents=True, exist_ok=True)
 
-    def ready(self) -> bool:
-        self.check_running()
+    def serves(self) -> bool:
         return redis_ok(self.address)
 
     def _command(self) -> tuple[str, ...]:

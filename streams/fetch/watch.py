@@ -36,7 +36,7 @@ class Watch:
 
     process: str
     progress: Progress
-    admin: AdminClient
+    admin: AdminClient | None
     _committed: dict[Partition, int] = field(default_factory=dict)
 
     def done(self, fetch: Fetch, seconds: float) -> None:
@@ -55,7 +55,7 @@ class Watch:
         """Advance every partition that moved since the last look, or has nothing left to read."""
         wanted = [TopicPartition(topic, number) for topic, number in committed]
         try:
-            ends = await asyncio.to_thread(end_offsets, self.admin, wanted) if wanted else {}
+            ends = await asyncio.to_thread(end_offsets, self.admin, wanted) if wanted and self.admin else {}
         except KafkaException:  # the brokers are what is stuck, not this process
             ends = {}
         now_s = time.monotonic()
@@ -64,6 +64,11 @@ class Watch:
             ledger = ledgers.get(key)
             age_s = ledger.oldest_unacked_s(now_s) if ledger else 0.0
             gauge("cosmo_oldest_unacked_seconds").labels(key[0], key[1]).set(age_s)
+
+    def close(self) -> None:
+        """Let the client go. Faust keeps an app, and with it this object, for the life of the process, and a client
+        that nobody uses would go on calling brokers that may be gone."""
+        self.admin = None
 
     def _judge(self, key: Partition, offset: int, end: int | None) -> None:
         if end is None or offset >= end or offset != self._committed.get(key):
