@@ -15,7 +15,6 @@ from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
 from features.views import SERVICES, VIEWS
 
-
 CONFIG_FILE = "feature_store.yaml"
 REGISTRY_FILE = "registry.db"
 

@@ -90,7 +90,8 @@ def _settings() -> Settings:
     try:
         return settings()
     except ValidationError as error:
-        problems = "; ".join(f"{variable(str(problem['loc'][0]))}: {problem['msg']}" for problem in error.errors())
+        own = [problem for problem in error.errors() if problem["type"] != "default_factory_not_called"]
+        problems = "; ".join(f"{variable(str(problem['loc'][0]))}: {problem['msg']}" for problem in own)
         raise CosmoError(f"A setting cannot be used. {problems}.", advice="See docs/settings.md.") from error
 
 

@@ -26,6 +26,7 @@ COMMANDS: tuple[Mount, ...] = (
     Mount(name="demo", module="cosmo.cli.demo", help="Run everything on this machine, with real baskets, and look."),
     Mount(name="simulate", module="cosmo.cli.simulate", help="Simulate searches over real baskets."),
     Mount(name="stack", module="cosmo.cli.stack", help="Start, stop or inspect the local stack."),
+    Mount(name="topics", module="cosmo.cli.topics", help="List the topics of the stream, or create them."),
     Mount(name="schemas", module="cosmo.cli.schemas", help="Check and register the Avro schemas."),
     Mount(name="produce", module="cosmo.cli.produce", help="Send events from files; say which were refused and why."),
     Mount(name="worker", module="cosmo.cli.worker", help="Run ingest, sample, infer, materialize, or all of them."),

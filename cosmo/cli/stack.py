@@ -34,7 +34,9 @@ def up_command(
     """
     if brokers not in {1, 3}:
         raise typer.BadParameter("1 or 3: a quorum of two survives no failure.", param_hint="--brokers")
-    session.up(settings(), brokers=brokers, progress=_say)
+    stack = session.up(settings(), brokers=brokers, progress=_say)
+    if brokers > 1:
+        typer.echo(f"For workers: export KAFKA_BOOTSTRAP_SERVERS={stack.kafka_bootstrap_servers}", err=True)
     _print(session.status(settings()), as_json=as_json)
 
 

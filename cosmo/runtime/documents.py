@@ -10,6 +10,9 @@ from pydantic.fields import FieldInfo
 from cosmo.runtime.metrics import METRICS, MetricDef
 from cosmo.runtime.settings import Settings
 
+_DEFAULTS = Settings.model_construct()
+"""Every default, without a look at the environment."""
+
 
 def settings_page() -> str:
     """docs/settings.md. A secret's default is no secret: it is that of the local stack."""
@@ -44,7 +47,7 @@ def variable(name: str) -> str:
 
 
 def _setting(name: str, field: FieldInfo) -> tuple[str, ...]:
-    default = field.get_default(call_default_factory=True, validated_data={})
+    default = getattr(_DEFAULTS, name)
     shown = default.get_secret_value() if isinstance(default, SecretStr) else str(default)
     return (
         f"`{variable(name)}`",

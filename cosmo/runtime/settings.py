@@ -7,9 +7,10 @@ every other setting begins with ``COSMO_``. ``docs/settings.md`` is generated fr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,6 +18,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 def _named(name: str) -> AliasChoices:
     return AliasChoices(name)
+
+
+def _at(address: str) -> Callable[[dict[str, Any]], str]:
+    """A default that follows the settings before it."""
+    return lambda fields: address.format(**fields)
 
 
 class Settings(BaseSettings):
@@ -30,8 +36,18 @@ class Settings(BaseSettings):
         env_ignore_empty=True,  # compose files and charts hand on what is not set as an empty text
     )
 
+    # the local stack's ports, on the loopback address; the addresses below follow them
+    kafka_port: int = Field(
+        9092, gt=0, lt=65_530, description="First broker; its controller is one above, the next broker two above."
+    )
+    registry_port: int = Field(8081, gt=0, lt=65_536, description="Schema registry of the local stack.")
+    redis_port: int = Field(6379, gt=0, lt=65_536, description="Valkey of the local stack.")
+    lm_port: int = Field(8089, gt=0, lt=65_536, description="Model server of the local stack.")
+
     kafka_bootstrap_servers: str = Field(
-        "127.0.0.1:9092", validation_alias=_named("KAFKA_BOOTSTRAP_SERVERS"), description="Kafka brokers, host:port,…"
+        default_factory=_at("127.0.0.1:{kafka_port}"),
+        validation_alias=_named("KAFKA_BOOTSTRAP_SERVERS"),
+        description="Kafka brokers, host:port,…",
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", validation_alias=_named("KAFKA_SECURITY_PROTOCOL"), description="How to talk to the brokers."
@@ -47,7 +63,7 @@ class Settings(BaseSettings):
         "", validation_alias=_named("KAFKA_SSL_CA_LOCATION"), description="CA file (PEM) that signs the brokers."
     )
     schema_registry_url: str = Field(
-        "http://127.0.0.1:8081/apis/ccompat/v7",
+        default_factory=_at("http://127.0.0.1:{registry_port}/apis/ccompat/v7"),
         validation_alias=_named("SCHEMA_REGISTRY_URL"),
         description="Confluent-compatible schema registry (Apicurio: with /apis/ccompat/v7).",
     )
@@ -58,12 +74,14 @@ class Settings(BaseSettings):
         "", validation_alias=_named("SCHEMA_REGISTRY_CA_LOCATION"), description="CA file (PEM) for an https registry."
     )
     redis_url: SecretStr = Field(
-        SecretStr("redis://127.0.0.1:6379/0"),
+        default_factory=lambda fields: SecretStr(_at("redis://127.0.0.1:{redis_port}/0")(fields)),
         validation_alias=_named("REDIS_URL"),
         description="Redis or Valkey behind Feast: redis://[:password@]host:port/db, rediss:// for TLS.",
     )
     lm_url: str = Field(
-        "http://127.0.0.1:8089", validation_alias=_named("COSMO_LM_URL"), description="OpenAI-compatible server root."
+        default_factory=_at("http://127.0.0.1:{lm_port}"),
+        validation_alias=_named("COSMO_LM_URL"),
+        description="OpenAI-compatible server root.",
     )
     lm_api_key: SecretStr = Field(SecretStr(""), description="Bearer token for the model server, if it asks.")
     lm_model: str = Field("", description="Model name to ask for; empty: the first that /v1/models lists.")
@@ -72,6 +90,9 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".cosmo"), description="Where the local stack keeps data, logs and pid files.")
     min_free_bytes: int = Field(
         2_000_000_000, ge=0, description="The local stack refuses to start with less free disk space at COSMO_HOME."
+    )
+    external_wait_s: float = Field(
+        10.0, gt=0, description="How long `cosmo stack up` waits for a server of your own to answer."
     )
     log_format: Literal["json", "console"] = Field("console", description="json for machines, console for people.")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR.")

@@ -1,4 +1,4 @@
-"""Furnishes a stack that runs: topics, schemas and Feast's definitions, so that the first worker finds what it needs."""
+"""Furnishes a stack that runs: topics, schemas and Feast's definitions, so that the first worker finds them."""
 
 from __future__ import annotations
 

@@ -10,27 +10,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 import psutil
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cosmo.runtime.settings import Settings
 from cosmo.stack.errors import PortTakenError
 
 LOOPBACK = "127.0.0.1"
 _BELOW_EPHEMERAL = range(20_000, 32_000)
 """Free ports come from here: in the ephemeral range (from 32768) an outgoing connection may take one before we do."""
-
-
-class PortSettings(BaseSettings):
-    """Ports of the local stack, all on the loopback address."""
-
-    model_config = SettingsConfigDict(env_prefix="COSMO_", extra="ignore", frozen=True, env_ignore_empty=True)
-
-    kafka_port: int = Field(
-        9092, gt=0, lt=65_530, description="First broker; its controller is one above, the next broker two above."
-    )
-    registry_port: int = Field(8081, gt=0, lt=65_536, description="Schema registry.")
-    redis_port: int = Field(6379, gt=0, lt=65_536, description="Valkey.")
-    lm_port: int = Field(8089, gt=0, lt=65_536, description="Model server.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +30,8 @@ class Ports:
     lm: int
 
     @classmethod
-    def fixed(cls, settings: PortSettings, *, brokers: int) -> Ports:
+    def fixed(cls, settings: Settings, *, brokers: int) -> Ports:
+        """The ports that the settings name."""
         first = settings.kafka_port
         return cls(
             kafka=tuple(range(first, first + 2 * brokers, 2)),

@@ -11,7 +11,7 @@ from cosmo.stack import state
 from cosmo.stack.errors import StackError
 from cosmo.stack.furnish import furnish
 from cosmo.stack.home import Home
-from cosmo.stack.ports import Ports, PortSettings
+from cosmo.stack.ports import Ports
 from cosmo.stack.stack import STOP_S, Progress, Stack, silent
 from cosmo.stack.status import PartStatus, status_of
 
@@ -25,7 +25,9 @@ def up(settings: Settings, *, brokers: int = 1, progress: Progress = silent) -> 
     home = Home.at(settings.home, brokers=brokers)
     home.create(min_free_bytes=settings.min_free_bytes)
     with home.locked():
-        stack = _left_running(settings) or Stack(settings, home=home, ports=_ports(brokers), tied=False)
+        stack = _left_running(settings) or Stack(
+            settings, home=home, ports=Ports.fixed(settings, brokers=brokers), tied=False
+        )
         _check_brokers(stack, brokers)
         with stack.kept_only_if_all_goes_well():
             stack.start(progress=progress)
@@ -51,7 +53,7 @@ def status(settings: Settings) -> list[PartStatus]:
     """Each part as it is now; changes nothing."""
     stack = _left_running(settings, also_tied=True)
     if stack is None:
-        stack = Stack(settings, home=Home.at(settings.home), ports=_ports(1), tied=False)
+        stack = Stack(settings, home=Home.at(settings.home), ports=Ports.fixed(settings, brokers=1), tied=False)
     return [status_of(part) for part in stack.parts.values()]
 
 
@@ -62,7 +64,7 @@ def joined(settings: Settings, *, brokers: int = 1, progress: Progress = silent)
     stack = _left_running(settings)
     if stack is None:
         home = Home.at(settings.home, brokers=brokers)
-        with Stack.running(settings, home=home, ports=_ports(brokers), progress=progress) as own:
+        with Stack.running(settings, home=home, ports=Ports.fixed(settings, brokers=brokers), progress=progress) as own:
             furnish(own, progress=progress)
             yield own
         return
@@ -81,10 +83,6 @@ def _left_running(settings: Settings, *, also_tied: bool = False) -> Stack | Non
     home = Home.at(settings.home, brokers=known.brokers)
     stack = Stack(settings, home=home, ports=known.ports, tied=known.tied)
     return stack if any(child.pid for child in stack.children) else None
-
-
-def _ports(brokers: int) -> Ports:
-    return Ports.fixed(PortSettings(), brokers=brokers)
 
 
 def _check_brokers(stack: Stack, brokers: int) -> None:

@@ -28,9 +28,10 @@ from cosmo.stack.valkey import ValkeyPart
 
 READY_S = 60.0
 """All parts together are ready in 5 s on two idle cores; a loaded machine gets twelve times that."""
-EXTERNAL_S = 10.0
-"""Somebody else's server is up or it is not; this much is for its name service and a slow link."""
 STOP_S = 20.0
+UNDO_S = 3.0
+"""For those that an interrupted start has started. A Kafka that is still starting would take its time to stop, and none
+of them holds anything yet that a SIGKILL could damage."""
 _POLL_S = 0.1
 
 EVERYTHING = frozenset(Name)
@@ -72,6 +73,7 @@ class Stack:
             Name.VALKEY: ValkeyPart(home, port=ports.redis, tied=tied),
             Name.MODEL: ModelPart(home, port=ports.lm, tied=tied),
         }
+        self._own = own
         self.parts: dict[Name, Part] = own | replaced(settings)
 
     @classmethod
@@ -113,7 +115,7 @@ class Stack:
             for part in parts:
                 progress(part.name, Phase.STARTING, part.address)
                 part.start()
-            _await_ready(parts, Deadline.after(ready_s), progress)
+            _await_ready(parts, Deadline.after(ready_s), Deadline.after(self.settings.external_wait_s), progress)
 
     @contextmanager
     def kept_only_if_all_goes_well(self) -> Iterator[None]:
@@ -135,7 +137,8 @@ class Stack:
 
     @property
     def children(self) -> list[Child]:
-        return [child for part in self.parts.values() for child in part.children]
+        """Our processes; also those of a part that the environment has come to replace since it was started."""
+        return [child for part in self._own.values() for child in part.children]
 
     @property
     def kafka(self) -> KafkaPart:
@@ -199,7 +202,7 @@ class Stack:
 
 def _stop(children: list[Child]) -> None:
     with _no_interrupt():
-        stop_all(children, Deadline.after(STOP_S))
+        stop_all(children, Deadline.after(UNDO_S))
 
 
 @contextmanager
@@ -214,8 +217,7 @@ def _no_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _await_ready(parts: list[Part], deadline: Deadline, progress: Progress) -> None:
-    external = Deadline.after(EXTERNAL_S)
+def _await_ready(parts: list[Part], deadline: Deadline, external: Deadline, progress: Progress) -> None:
     waiting = list(parts)
     while waiting:
         for part in [part for part in waiting if part.ready()]:
@@ -228,7 +230,9 @@ def _await_ready(parts: list[Part], deadline: Deadline, progress: Progress) -> N
 
 
 def _check_deadline(part: Part, deadline: Deadline, external: Deadline) -> None:
-    if isinstance(part, ExternalPart) and external.expired:
+    if isinstance(part, ExternalPart):
+        if not external.expired:
+            return
         raise PartUnreachableError(
             f"{part.label} does not answer at {part.address}, where {part.variable} says it is.",
             advice=f"Start it there, or unset {part.variable} to let Cosmo run one.",

@@ -31,7 +31,10 @@ def create_topics(settings: Settings) -> list[str]:
             created.append(name)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise CosmoError(f"Topic {name} cannot be created: {error.args[0].str()}.") from error
+                raise CosmoError(
+                    f"Topic {name} cannot be created: {error.args[0].str()}.",
+                    advice="May this user create topics, and are there as many brokers as COSMO_TOPIC_REPLICATION?",
+                ) from error
     return created
 
 

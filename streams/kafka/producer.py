@@ -111,7 +111,7 @@ class ConfirmingProducer:
         assert self._producer is not None
         found = self._producer.list_topics(topic, timeout=DELIVERY_TIMEOUT_S).topics[topic]
         if found.error is not None:
-            raise CosmoError(f"Topic {topic} does not exist.", advice="Create the topics: `cosmo stack up` does it.")
+            raise CosmoError(f"Topic {topic} does not exist.", advice="Run `cosmo topics create`.")
         return len(found.partitions)
 
     def send_nowait(

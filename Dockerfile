@@ -1,0 +1,13 @@
+# Every process of Cosmo Streams; the argument says which: `worker ingest`, `lookup serve`, `stack up` …
+FROM python:3.12-slim
+WORKDIR /opt/cosmo
+COPY requirements-bootstrap.txt requirements.txt ./
+RUN pip install --no-cache-dir --require-hashes -r requirements-bootstrap.txt \
+ && uv pip install --system --no-cache --require-hashes -r requirements.txt
+COPY . .
+RUN uv pip install --system --no-cache --no-deps --no-build-isolation --editable . \
+ && useradd --uid 10001 cosmo \
+ && install --directory --owner cosmo /var/lib/cosmo
+USER 10001
+ENV COSMO_HOME=/var/lib/cosmo
+ENTRYPOINT ["cosmo"]
