@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError
@@ -73,8 +74,8 @@ async def test_every_client_gets_in_with_the_password(secured: Settings) -> None
 
 def test_a_wrong_password_gets_nobody_in(broker: SecuredKafka) -> None:
     heard: list[int] = []
-    wrong = {**broker.client_config, "sasl.password": "wrong", "log_level": 0}
-    intruder = AdminClient({**wrong, "error_cb": lambda error: heard.append(error.code())})
+    wrong: dict[str, Any] = {**broker.client_config, "sasl.password": "wrong", "log_level": 0}
+    intruder = AdminClient(wrong | {"error_cb": lambda error: heard.append(error.code())})
     assert until(lambda: intruder.poll(0.1) >= 0 and KafkaError._AUTHENTICATION in heard, within_s=START_S)
 
 
