@@ -10,7 +10,7 @@ from __future__ import annotations
 import polars as pl
 
 from streams.blocks import FactAction
-from streams.state.keys import FACT_KEYS, bucket_of, pack, range_of
+from streams.state.keys import BUCKET_BITS, FACT_KEYS, MAX_BUCKET, bucket_of, range_of, session_of_pair
 from streams.state.runs import SortedRuns
 from streams.state.skyband import newest_of_sessions, skyband
 
@@ -34,12 +34,24 @@ class FactSet:
         self.watermark = -1
         self._runs = SortedRuns("fact", FACT_KEYS, self._reduced)
 
-    def add(self, facts: pl.DataFrame) -> None:
-        """Union with rows of `FACTS`. Adding them again, or in other portions or order, changes nothing."""
+    def advance(self, facts: pl.DataFrame) -> None:
+        """Move the watermark, and with it the horizon, to the newest shopper's fact (rows of `FACTS`)."""
         newest = facts.filter(pl.col("action") < FactAction.VOUCHER)["bucket"].max()
         if isinstance(newest, int):
             self.watermark = max(self.watermark, newest)
-        self._runs.add(pack(facts))
+
+    def add(self, facts: pl.DataFrame) -> None:
+        """Union with `FACT_KEYS`, in any order. Adding them again, or in other portions or order, changes nothing."""
+        self._runs.add(facts)
+
+    def last_seen(self, facts: pl.DataFrame) -> pl.Series:
+        """The newest bucket within the horizon in which the session of each fact (`FACT_KEYS`) is known to have done
+        the same to the same pair; -1 where there is none, which may also be because k smaller sessions are known."""
+        first = session_of_pair(pl.col("fact")) * (1 << BUCKET_BITS)
+        ranges = facts.select(first=first, last=first + MAX_BUCKET)
+        found = self._runs.last_between(ranges["first"], ranges["last"]).to_frame("fact")
+        seen = bucket_of(pl.col("fact"))
+        return found.select(seen=pl.when(seen >= self.oldest_alive).then(seen).otherwise(-1))["seen"]
 
     def of_pairs(self, pairs: pl.Series) -> pl.DataFrame:
         """Facts (`FACT_KEYS`) of these pair keys in normal form, sorted; the keys must be distinct."""

@@ -1,49 +1,83 @@
-"""The index of pairs: a summary of each, kept by head, brought up to date when it is read.
-
-Touching a pair only notes it. So several blocks between two readings cost one summary of each pair that they touched.
-"""
+"""The index of pairs: a summary of each, kept by head and up to date whenever it is read."""
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
-from streams.blocks import FACTS, TOTALS_HEAD
+from streams.blocks import FACTS, TOTALS_HEAD, FactAction
 from streams.state.facts import FactSet
-from streams.state.keys import SESSION_SHIFT, high_half, low_half, pair_keys, range_of, unpack, wide_series
+from streams.state.increment import Before, Mask, increment, superfluous
+from streams.state.keys import SESSION_SHIFT, high_half, low_half, pack, pair_keys, range_of, unpack
 from streams.state.runs import SortedRuns
-from streams.state.summary import COUNTED, STORED, SUMMARY, summarize
-from streams.state.tables import last_added, unkeyed
+from streams.state.skyband import newest_of_sessions
+from streams.state.summary import COUNTED, STORED, SUMMARY, rows_of, summarize
+from streams.state.tables import keyed, last_added, unkeyed
 
-MAX_PENDING = 200_000
-"""Touched pairs noted before they are summarized without being read, so that memory stays bounded."""
+MAX_PENDING = 50_000
+"""Pairs noted before they are summarized without being read, so that memory stays bounded."""
+
+_NO_PAIRS = pl.DataFrame(schema={"pair": pl.UInt128})
 
 
 class PairIndex:
-    """Summaries of the pairs of a `FactSet`, which whoever adds facts to it must `touch`."""
+    """Summaries of the pairs of a `FactSet`. Facts are added through it, so that both stay in step."""
 
     def __init__(self, facts: FactSet) -> None:
         self._facts = facts
         self._runs = SortedRuns("pair", STORED, last_added("pair", self._alive))
-        self._pending: list[pl.DataFrame] = []
-        self._pending_rows = 0
+        self._pending = _NO_PAIRS
         self._expired_to = -1
 
-    def touch(self, pairs: pl.DataFrame) -> None:
-        """Facts of these pairs (columns head, other) were added, or fell out of the horizon."""
-        distinct = pairs.select("head", "other").unique()
-        self._pending.append(distinct)
-        self._pending_rows += distinct.height
-        if self._pending_rows > MAX_PENDING:
+    def add(self, facts: pl.DataFrame) -> pl.DataFrame:
+        """Add rows of `FACTS` to the set. Returns those of which it has learned something.
+
+        Most pairs get their summary from the one before and the block. The others are only noted, and summarized from
+        all their facts when a summary is next read, once for however many blocks.
+        """
+        self._facts.advance(facts)
+        news = self._news(facts)
+        pairs = news.select("head", "other", pair_keys(news["head"], news["other"])).unique("pair").sort("pair")
+        old = keyed(pairs.select("head", "other")).join(self._at(pairs), on="pair", how="left", maintain_order="left")
+        before, rows, k = Before.of(old), rows_of(news, pairs["pair"].to_numpy()), self._facts.sessions_kept
+        needed = ~superfluous(before, rows, k)
+        news, rows = news.filter(pl.Series(needed)), rows.where(needed)
+        odd = news.select((pl.col("seen") >= 0) | (pl.col("action") == FactAction.VOUCHER)).to_series().to_numpy()
+        sums, fits = increment(before, rows, odd, k, self._facts.oldest_alive)
+        self._facts.add(news.select("fact"))
+        changed = np.isin(np.arange(pairs.height), rows.pair)
+        self._update(old.with_columns(sums), changed, fits)
+        return news.select(list(FACTS))
+
+    def _update(self, summaries: pl.DataFrame, changed: Mask, fits: Mask) -> None:
+        """Keep the summaries that fit; of the others, and of those that wait already, note only the pair."""
+        current = summaries.filter(pl.Series(changed & fits)).join(self._pending, on="pair", how="anti")
+        self._runs.add(current.with_columns(pl.col("voucher_bucket").fill_null(-1)).select(list(STORED)))
+        self._note(summaries.filter(pl.Series(changed & ~fits)).select("pair"))
+
+    def _at(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        return self._runs.at(keyed(pairs.select("head", "other"))["pair"])
+
+    def _news(self, facts: pl.DataFrame) -> pl.DataFrame:
+        """Of `FACTS` those that are not known, with ``fact`` and ``seen`` (see `FactSet.last_seen`), sorted by fact."""
+        rows = facts.hstack(pack(facts)).sort("fact")
+        rows = newest_of_sessions(rows.filter(pl.col("bucket") >= self._facts.oldest_alive))
+        return rows.with_columns(self._facts.last_seen(rows.select("fact"))).filter(pl.col("bucket") > pl.col("seen"))
+
+    def _note(self, pairs: pl.DataFrame) -> None:
+        if pairs.height:
+            self._pending = pl.concat([self._pending, pairs]).unique()
+        if self._pending.height > MAX_PENDING:
             self.settle()
 
     def expire(self) -> pl.Series:
-        """Touch the pairs that the horizon has left behind since the last call; returns their heads, perhaps twice."""
+        """Note the pairs that the horizon has left behind since the last call; returns their heads, perhaps twice."""
         if self._facts.watermark == self._expired_to:
             return pl.Series("head", [], dtype=pl.UInt64)
         self._expired_to = self._facts.watermark
-        old = unkeyed(self._runs.where(pl.col("first_bucket") < self._facts.oldest_alive))
-        self.touch(old)
-        return old["head"]
+        old = self._runs.where(pl.col("first_bucket") < self._facts.oldest_alive).select("pair").unique()
+        self._note(old)
+        return unkeyed(old)["head"]
 
     def heads_with(self, others: pl.Series) -> pl.Series:
         """Heads of the pairs whose other is one of these products. Looks at every pair: for rare occasions."""
@@ -83,14 +117,12 @@ class PairIndex:
 
     def settle(self) -> None:
         """Summarize what was touched."""
-        if not self._pending:
+        if self._pending.is_empty():
             return
-        pairs = pl.concat(self._pending).unique()
-        self._pending, self._pending_rows = [], 0
+        pairs, self._pending = unkeyed(self._pending), _NO_PAIRS
         pairs = pairs.with_columns(pair_keys(pairs["head"], pairs["other"])).sort("pair")
-        facts = self._facts.of_pairs(pairs["pair"])
-        summaries = summarize(facts, pairs["pair"].to_numpy(), self._facts.sessions_kept)
-        self._runs.add(summaries.insert_column(0, wide_series(pairs["head"], pairs["other"]).alias("pair")))
+        summaries = summarize(self._facts.of_pairs(pairs["pair"]), pairs["pair"].to_numpy(), self._facts.sessions_kept)
+        self._runs.add(keyed(pairs.select("head", "other")).hstack(summaries))
 
     def drop_expired(self) -> None:
         """Give back the memory of pairs outside the horizon."""

