@@ -6,9 +6,16 @@ import io
 from enum import IntEnum
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.ipc
 import xxhash
 
 LAYOUT = 1
+
+
+class NotABlock(Exception):  # noqa: N818 - says what the bytes are
+    """Bytes that are no Arrow stream, a damaged one, or one of another schema."""
+
 
 FACTS = pl.Schema({"head": pl.UInt64, "other": pl.UInt64, "bucket": pl.Int32, "action": pl.UInt8, "session": pl.UInt64})
 """One row: in this bucket (days since 1970-01-01 UTC of event time) this session did this to (head, other)."""
@@ -71,8 +78,17 @@ def to_ipc(frame: pl.DataFrame) -> bytes:
 
 
 def from_ipc(data: bytes, schema: pl.Schema) -> pl.DataFrame:
-    """Read a block; raises polars' ComputeError or SchemaError when it is not one of this layout."""
-    frame = pl.read_ipc_stream(io.BytesIO(data))
+    """Read a block; raises NotABlock when it is none of this layout, whatever the bytes are.
+
+    Arrow's own reader and its full validation go first: polars' reader ends the process on some damaged bytes.
+    """
+    try:
+        with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
+            table = reader.read_all()
+        table.validate(full=True)
+        frame = pl.DataFrame(table)
+    except (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError) as error:
+        raise NotABlock(str(error)) from error
     if frame.schema != schema:
-        raise pl.exceptions.SchemaError(f"expected {schema}, found {frame.schema}")
+        raise NotABlock(f"expected {schema}, found {frame.schema}")
     return frame

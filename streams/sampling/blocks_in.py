@@ -10,7 +10,7 @@ import polars as pl
 from schemas.codec import Codec
 from schemas.errors import Undecodable
 from schemas.records import PairCounts
-from streams.blocks import FACTS, HEADS, LAYOUT, PRODUCTS, from_ipc, to_ipc
+from streams.blocks import FACTS, HEADS, LAYOUT, PRODUCTS, NotABlock, from_ipc, to_ipc
 from streams.fetch.handler import RawRecord
 from streams.ingest.facts import Tables
 
@@ -41,18 +41,14 @@ def decode(codec: Codec[PairCounts], records: Sequence[RawRecord]) -> Blocks:
             good.append(_tables(codec.decode(record.value, record.headers)))
         except Undecodable as error:
             bad.append(Bad(record, str(error.reason), error.detail))
-        except (pl.exceptions.PolarsError, _OtherLayout) as error:
+        except NotABlock as error:
             bad.append(Bad(record, "not_a_block", str(error)))
     return Blocks(_union(good), bad)
 
 
-class _OtherLayout(Exception):  # noqa: N818 - says what the block has
-    """The block says that it has another layout than ours."""
-
-
 def _tables(block: PairCounts) -> Tables:
     if block.layout != LAYOUT:
-        raise _OtherLayout(f"layout {block.layout}, expected {LAYOUT}")
+        raise NotABlock(f"layout {block.layout}, expected {LAYOUT}")
     return Tables(
         facts=from_ipc(block.facts, FACTS),
         heads=from_ipc(block.heads, HEADS),

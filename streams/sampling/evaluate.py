@@ -82,7 +82,9 @@ def searches(pairs: pl.DataFrame, known: Known, rules: Rules) -> pl.DataFrame:
     kept = frame.with_columns(lane=lane, support=pl.col("purchases")).filter(
         pl.col("lane").is_not_null() & (pl.col("query_sessions") >= rules.query_sessions)
     )
-    worth = pl.col("breadth").fill_null(1.0) * (1 + pl.col("support")).log(2)
+    # What was hardly bought is weighed by its clicks, so that there too the broad and the frequent go first.
+    engaged = pl.when(pl.col("lane") == "search").then("support").otherwise("clicked")
+    worth = pl.col("breadth").fill_null(1.0) * (1 + engaged).log(2)
     group = pl.struct("head", "other_type").hash()
     return _qualified(kept.with_columns(worth=worth, group=group, burst=pl.col("burst").fill_null(False)))
 

@@ -32,7 +32,6 @@ from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import total_lag
 from streams.kafka.producer import ConfirmingProducer
 from streams.sampling.blocks_in import decode
-from streams.sampling.described import described
 from streams.worker import Worker
 from tests.integration.test_bad_records import read_all
 from tests.sampling.cluster import NOW, Cluster
@@ -183,8 +182,7 @@ def should_be(settings: Settings, registry: Registry) -> dict[str, tuple[PairKin
     cluster = Cluster(settings.topic_partitions)
     cluster.add(Tables(facts=shoppers, heads=tables.heads, products=tables.products))
     cluster.settle()
-    pairs = [described(board.state, board.due(NOW), NOW) for board in cluster.boards]
-    return {pair.pair_id: (pair.kind, pair.support) for part in pairs for pair in part}
+    return {pair.pair_id: (pair.kind, pair.support) for pair in cluster.due(NOW)}
 
 
 async def test_every_pair_is_released_once_known_however_its_samplers_die(

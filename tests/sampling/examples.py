@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from streams.blocks import FACTS, HEADS, PRODUCTS, TOTALS_HEAD, FactAction
+from streams.blocks import FACTS, HEADS, PRODUCTS, FactAction
 from streams.ingest.facts import DAY_MS, Tables, from_orders, from_searches, newest
 
 TODAY = 20_000
@@ -79,10 +79,3 @@ def union(*tables: Tables) -> Tables:
         heads=pl.concat([HEADS.to_frame(), *(each.heads for each in tables)]).unique("head"),
         products=newest(pl.concat([PRODUCTS.to_frame(), *(each.products for each in tables)])),
     )
-
-
-def part_for(tables: Tables, partition: int, partitions: int) -> Tables:
-    """What the shuffle sends to one partition."""
-    head = pl.col("head")
-    mine = (head % partitions == partition) | (head == TOTALS_HEAD)
-    return Tables(facts=tables.facts.filter(mine), heads=tables.heads.filter(mine), products=tables.products)

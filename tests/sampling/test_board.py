@@ -52,7 +52,7 @@ def undisturbed(tables: list[Tables]) -> Cluster:
 def test_what_qualifies_depends_on_the_events_alone(seed: int, chance: random.Random) -> None:
     tables = stream(seed)
     calm = undisturbed(tables)
-    assert calm.qualified().height
+    assert calm.verdicts().height
     wild = Cluster(rules=RULES)
     again = [*tables, *chance.sample(tables, 4)]
     chance.shuffle(again)
@@ -63,12 +63,12 @@ def test_what_qualifies_depends_on_the_events_alone(seed: int, chance: random.Ra
         if chance.random() < 0.2:
             wild.restart(chance.randrange(2))
     wild.settle()
-    assert_frame_equal(wild.qualified(), calm.qualified())
+    assert_frame_equal(wild.verdicts(), calm.verdicts())
 
 
 def test_products_that_belong_together_are_released_and_those_that_go_with_everything_are_not() -> None:
     cluster = undisturbed(stream(1))
-    evidence = cluster.qualified().filter(pl.col("lane") == "basket")
+    evidence = cluster.verdicts().filter(pl.col("lane") == "basket")
     assert evidence.height
     texts = {head: text for state in cluster.states for head, _, text in state.texts(state.heads()).iter_rows()}
     pairs = {frozenset((texts[row["head"]], texts[row["other"]])) for row in evidence.iter_rows(named=True)}
@@ -80,28 +80,28 @@ def test_a_query_of_fewer_sessions_than_k_stays_here() -> None:
     cluster = Cluster()
     cluster.add(searches(bought("my own name", "tent-1", 2)))
     cluster.settle()
-    assert cluster.due().is_empty()
+    assert cluster.rows_due().is_empty()
     cluster.add(searches(bought("my own name", "tent-1", 1, tag="third")))
     cluster.settle()
-    assert cluster.due()["query_sessions"].to_list() == [3]
+    assert cluster.rows_due()["query_sessions"].to_list() == [3]
 
 
 def test_a_pair_is_due_until_it_was_asked_and_again_when_its_support_doubles() -> None:
     cluster = Cluster(partitions=1)
     cluster.add(searches(bought("tent", "tent-1", 4)))
     cluster.settle()
-    due = cluster.due()
+    due = cluster.rows_due()
     assert due["reason"].to_list() == ["NEW"]
     cluster.states[0].ask(
         due.select("head", "other", asked_ms=pl.lit(1_728_086_400_000), level="level", reason=pl.lit(1, pl.UInt8))
     )
-    assert cluster.due().is_empty()
+    assert cluster.rows_due().is_empty()
     cluster.add(searches(bought("tent", "tent-1", 3, tag="more")))
     cluster.settle()
-    assert cluster.due().is_empty()
+    assert cluster.rows_due().is_empty()
     cluster.add(searches(bought("tent", "tent-1", 1, tag="eighth")))
     cluster.settle()
-    assert cluster.due()["reason"].to_list() == ["GROWN"]
+    assert cluster.rows_due()["reason"].to_list() == ["GROWN"]
 
 
 def test_a_burst_goes_first_and_says_so() -> None:
@@ -112,7 +112,7 @@ def test_a_burst_goes_first_and_says_so() -> None:
         )
     cluster.add(searches([*bought("tent", "tent-1", 4), *bought("tea", "tea-1", 40, tag="k")]))
     cluster.settle()
-    assert set(cluster.due().select("support", "lane", "reason").iter_rows()) == {
+    assert set(cluster.rows_due().select("support", "lane", "reason").iter_rows()) == {
         (24, "search", "NEW"),
         (60, "burst", "BURST"),
     }
@@ -139,6 +139,6 @@ def test_low_engagement_is_a_quota_drawn_by_the_pair_itself() -> None:
             ]
     cluster.add(searches(rows))
     cluster.settle()
-    due = cluster.due()
+    due = cluster.rows_due()
     assert set(due["reason"]) == {"LOW_ENGAGEMENT"}
     assert 20 <= due.height <= 60
