@@ -146,8 +146,8 @@ def _ms(event: Any) -> int:
 def _opening(baskets: int, kept: Any) -> str:
     kinds = [pair.kind for pair in kept]
     return (
-        f"{baskets:,} real baskets and the searches simulated over them release {kinds.count(PairKind.CO_BUY):,} product "
-        f"pairs and {kinds.count(PairKind.SEARCH_BUY):,} query–product pairs. Without one of the rules:\n\n"
+        f"{baskets:,} real baskets and the searches simulated over them release {kinds.count(PairKind.CO_BUY):,} "
+        f"product pairs and {kinds.count(PairKind.SEARCH_BUY):,} query–product pairs. Without one of the rules:\n\n"
         "| rule | default | pairs more | pairs fewer | the best of those that would come besides |\n"
         "|---|---|---:|---:|---|"
     )

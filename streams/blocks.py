@@ -83,7 +83,7 @@ def from_ipc(data: bytes, schema: pl.Schema) -> pl.DataFrame:
     Arrow's own reader and its full validation go first: polars' reader ends the process on some damaged bytes.
     """
     try:
-        with pa.ipc.open_stream(pa.BufferReader(data)) as reader:
+        with pa.ipc.open_stream(_arrow_owned(data)) as reader:
             table = reader.read_all()
         table.validate(full=True)
         frame = pl.DataFrame(table)
@@ -92,3 +92,11 @@ def from_ipc(data: bytes, schema: pl.Schema) -> pl.DataFrame:
     if frame.schema != schema:
         raise NotABlock(f"expected {schema}, found {frame.schema}")
     return frame
+
+
+def _arrow_owned(data: bytes) -> pa.Buffer:
+    """A copy that Arrow owns. Columns over Python's own bytes would take the interpreter's lock when polars drops them
+    in a thread of its pool, while the thread that waits for the pool may hold it."""
+    copy = pa.allocate_buffer(len(data))
+    memoryview(copy).cast("B")[:] = data
+    return copy

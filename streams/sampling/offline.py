@@ -11,8 +11,8 @@ from datetime import datetime
 import polars as pl
 
 from schemas.records import BehaviorPair
-from streams.blocks import HEADS, PRODUCTS, TOTALS_HEAD
-from streams.ingest.facts import Tables
+from streams.blocks import HEADS, PRODUCTS
+from streams.ingest.facts import Combined, Tables
 from streams.sampling.board import Board
 from streams.sampling.described import described
 from streams.sampling.rules import Rules
@@ -37,15 +37,15 @@ class OfflineSamplers:
     def partitions(self) -> int:
         return len(self.states)
 
-    def add(self, tables: Tables) -> None:
-        """Shuffle tables to the partitions, as ingest does."""
-        head = pl.col("head")
-        for number, board in enumerate(self.boards):
-            mine = head % self.partitions == number
-            facts = tables.facts.filter(mine | (head == TOTALS_HEAD))
-            if facts.height:
-                part = Tables(facts=facts, heads=tables.heads.filter(mine), products=tables.products)
-                board.touch(self.states[number].add(part))
+    def add(self, combined: Combined) -> None:
+        """What ingest makes of a fetch, shuffled to the partitions."""
+        for number in range(self.partitions):
+            self.add_to(number, combined.tables(number, self.partitions))
+
+    def add_to(self, number: int, tables: Tables) -> None:
+        """A block of one partition."""
+        if tables.facts.height:
+            self.boards[number].touch(self.states[number].add(tables))
 
     def restart(self, number: int) -> None:
         """A new owner of a partition: it has the state, and nothing that was derived from it."""
@@ -78,5 +78,6 @@ class OfflineSamplers:
         return [pair for board in self.boards for pair in described(board.state, board.due(now), now)]
 
     def _deliver(self, vouchers: pl.DataFrame) -> None:
-        if vouchers.height:
-            self.add(Tables(facts=vouchers, heads=HEADS.to_frame(), products=PRODUCTS.to_frame()))
+        for (number,), facts in vouchers.group_by(pl.col("head") % self.partitions):
+            assert isinstance(number, int)
+            self.add_to(number, Tables(facts=facts, heads=HEADS.to_frame(), products=PRODUCTS.to_frame()))

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from cosmo.runtime.health import Progress
 from cosmo.runtime.settings import Settings
@@ -27,7 +28,7 @@ from streams.fetch.watch import Watch
 from streams.ingest import handler as ingest
 from streams.ingest.facts import Tables
 from streams.kafka.admin import create_topics
-from streams.kafka.clients import admin, client_config
+from streams.kafka.clients import admin, client_config, log_reader
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import total_lag
 from streams.kafka.producer import ConfirmingProducer
@@ -105,15 +106,17 @@ async def ingest_all(settings: Settings, registry: Registry) -> None:
         logic = ingest.build(settings, producer, DeadLetters(producer), registry)
         worker = Worker("ingest", settings, logic, Watch("ingest", Progress(), admin(settings)))
         running = asyncio.create_task(worker.run())
-        await until(lambda: lag_of(settings, "ingest") == 0 or running.done())
+        client = admin(settings)
+        while await lag_of(client, settings, "ingest") != 0 and not running.done():
+            await asyncio.wait({running}, timeout=0.2)
         worker.request_stop()
         await running
 
 
-def lag_of(settings: Settings, process: str) -> int | None:
-    group, client = topics.group(process, settings.topic_prefix), admin(settings)
+async def lag_of(client: AdminClient, settings: Settings, process: str) -> int | None:
+    group = topics.group(process, settings.topic_prefix)
     names = [settings.topic_prefix + topic.name for topic in topics.CONSUMED[process]]
-    lags = [asyncio.run(total_lag(client, group, name, settings.topic_partitions)) for name in names]
+    lags = [await total_lag(client, group, name, settings.topic_partitions) for name in names]
     return None if None in lags else sum(lag or 0 for lag in lags)
 
 
@@ -151,6 +154,10 @@ class Samplers:
         self.running.append(started)
         return started
 
+    def said(self, words: str, *, by: subprocess.Popen[bytes]) -> bool:
+        assert by.poll() is None
+        return words in (self.logs / f"{self.running.index(by)}.log").read_text()
+
     def stop(self, process: subprocess.Popen[bytes], number: signal.Signals) -> None:
         process.send_signal(number)
         process.wait(30.0)
@@ -168,52 +175,83 @@ def samplers(env: dict[str, str], tmp_path: Path) -> Iterator[Samplers]:
         print(log.name, log.read_text()[-3000:], file=sys.stderr)
 
 
-def released(settings: Settings, registry: Registry) -> list[BehaviorPair]:
-    codec = Codec("behavior-pairs", BehaviorPair, registry)
-    return [codec.decode(message.value()) for message in read_all(settings, "behavior-pairs")]
+class Released:
+    """What has come to behavior-pairs so far, read by one consumer that goes on where it was."""
+
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        self.codec = Codec("behavior-pairs", BehaviorPair, registry)
+        self.reader = log_reader(settings)
+        topic = settings.topic_prefix + "behavior-pairs"
+        self.reader.assign([TopicPartition(topic, number, 0) for number in range(settings.topic_partitions)])
+        self.pairs: list[BehaviorPair] = []
+
+    def more(self) -> list[BehaviorPair]:
+        while (message := self.reader.poll(0.2)) is not None:
+            if message.error() is None:
+                self.pairs.append(self.codec.decode(message.value()))
+        return self.pairs
+
+    def levels(self) -> dict[str, int]:
+        """pair_id → greatest level of support at which it was released."""
+        found: dict[str, int] = {}
+        for pair in self.more():
+            found[pair.pair_id] = max(found.get(pair.pair_id, 0), pair.support.bit_length())
+        return found
+
+
+@pytest.fixture
+def released(settings: Settings, registry: Registry) -> Iterator[Released]:
+    released = Released(settings, registry)
+    yield released
+    released.reader.close()
 
 
 def should_be(settings: Settings, registry: Registry) -> dict[str, tuple[PairKind, int]]:
     """pair_id → kind and support of all that qualify by the log of pair-counts: an undisturbed run without a broker."""
-    codec = Codec("pair-counts", PairCounts, registry)
-    records = [RawRecord(0, 0, None, message.value()) for message in read_all(settings, "pair-counts")]
-    tables = decode(codec, records).tables
-    shoppers = tables.facts.filter(pl.col("action") != FactAction.VOUCHER).unique()
-    cluster = Cluster(settings.topic_partitions)
-    cluster.add(Tables(facts=shoppers, heads=tables.heads, products=tables.products))
+    codec, cluster = Codec("pair-counts", PairCounts, registry), Cluster(settings.topic_partitions)
+    blocks: dict[int, list[RawRecord]] = {}
+    for message in read_all(settings, "pair-counts"):
+        blocks.setdefault(message.partition() or 0, []).append(RawRecord(0, 0, None, message.value()))
+    for partition, records in blocks.items():
+        tables = decode(codec, records).tables
+        shoppers = tables.facts.filter(pl.col("action") != FactAction.VOUCHER)
+        cluster.add_to(partition, Tables(facts=shoppers, heads=tables.heads, products=tables.products))
     cluster.settle()
     return {pair.pair_id: (pair.kind, pair.support) for pair in cluster.due(NOW)}
 
 
-async def test_every_pair_is_released_once_known_however_its_samplers_die(
-    settings: Settings, registry: Registry, samplers: Samplers
+async def test_every_pair_is_released_however_its_samplers_die(
+    settings: Settings, registry: Registry, samplers: Samplers, released: Released
 ) -> None:
     first = samplers.start()
     produce(settings, registry, events(0, 300))
     await ingest_all(settings, registry)
-    await until(lambda: len(released(settings, registry)) > 3)
+    await until(lambda: len(released.more()) > 3)
     samplers.stop(first, signal.SIGKILL)
 
     second, third = samplers.start(), samplers.start()
+    await until(lambda: samplers.said("state loaded", by=second) and samplers.said("state loaded", by=third))
     produce(settings, registry, events(300, 600))
     await ingest_all(settings, registry)
     samplers.stop(second, signal.SIGTERM)
+    assert second.returncode == 0
     produce(settings, registry, events(600, 700))
     await ingest_all(settings, registry)
 
     wanted = await asyncio.to_thread(should_be, settings, registry)
     assert {kind for kind, _ in wanted.values()} == {PairKind.SEARCH_BUY, PairKind.CO_BUY}
-    await until(lambda: lag_of(settings, "sample") == 0 and wanted.keys() <= levels(settings, registry).keys())
-    await until(lambda: not missing(wanted, levels(settings, registry)))
+    await until(lambda: not missing(wanted, released.levels()))
+    client = admin(settings)
+    while await lag_of(client, settings, "sample") != 0:
+        assert third.poll() is None
     samplers.stop(third, signal.SIGTERM)
     assert third.returncode == 0
 
 
 async def test_a_block_that_is_none_goes_to_the_dead_letters_and_its_neighbours_go_through(
-    settings: Settings, registry: Registry, samplers: Samplers
+    settings: Settings, registry: Registry, samplers: Samplers, released: Released
 ) -> None:
-    producer = Producer(client_config(settings))
-    producer.produce(settings.topic_prefix + "pair-counts", value=b"junk", partition=0)
+    codec, topic = Codec("pair-counts", PairCounts, registry), settings.topic_prefix + "pair-counts"
     empty = PairCounts(
         source_topic="x",
         source_partition=0,
@@ -222,27 +260,17 @@ async def test_a_block_that_is_none_goes_to_the_dead_letters_and_its_neighbours_
         layout=1,
         facts=b"1",
         heads=b"2",
-        products=b"3",
+        products=b"",
     )
-    producer.produce(
-        settings.topic_prefix + "pair-counts",
-        value=Codec("pair-counts", PairCounts, registry).encode(empty),
-        partition=0,
-    )
+    producer = Producer(client_config(settings))
+    for value in (b"junk", codec.encode(empty)):
+        producer.produce(topic, value=value, partition=0)
     assert producer.flush(30.0) == 0
     produce(settings, registry, events(0, 120))
     await ingest_all(settings, registry)
     samplers.start()
+    await until(lambda: len(released.more()) > 3)
     await until(lambda: len(read_all(settings, "pair-counts.dlq")) == 2)
-    await until(lambda: len(released(settings, registry)) > 3)
-
-
-def levels(settings: Settings, registry: Registry) -> dict[str, int]:
-    """pair_id → greatest level of support at which it was released."""
-    found: dict[str, int] = {}
-    for pair in released(settings, registry):
-        found[pair.pair_id] = max(found.get(pair.pair_id, 0), pair.support.bit_length())
-    return found
 
 
 def missing(wanted: dict[str, tuple[PairKind, int]], found: dict[str, int]) -> list[str]:

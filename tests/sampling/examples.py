@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from streams.blocks import FACTS, HEADS, PRODUCTS, FactAction
-from streams.ingest.facts import DAY_MS, Tables, from_orders, from_searches, newest
+from streams.blocks import FactAction
+from streams.ingest.facts import DAY_MS, Combined, from_orders, from_searches
 
 TODAY = 20_000
 """A bucket: 2024-10-04."""
@@ -38,7 +38,7 @@ def product(product_id: str) -> dict[str, str]:
     }
 
 
-def orders(baskets: Iterable[Sequence[str]], *, day: int = TODAY, tag: str = "o") -> Tables:
+def orders(baskets: Iterable[Sequence[str]], *, day: int = TODAY, tag: str = "o") -> Combined:
     """One session for each basket of product ids."""
     rows = [
         {
@@ -48,16 +48,16 @@ def orders(baskets: Iterable[Sequence[str]], *, day: int = TODAY, tag: str = "o"
         }
         for number, basket in enumerate(baskets)
     ]
-    return from_orders(pl.DataFrame(rows, schema=_ORDERS)).tables(0, 1)
+    return from_orders(pl.DataFrame(rows, schema=_ORDERS))
 
 
-def searches(actions: Iterable[tuple[str, str, str, FactAction]], *, day: int = TODAY) -> Tables:
+def searches(actions: Iterable[tuple[str, str, str, FactAction]], *, day: int = TODAY) -> Combined:
     """Rows of (session, query, product id, action)."""
     rows = [
         {"event_time": day * DAY_MS, "session_id": session, "query": query, "action": int(action)} | product(product_id)
         for session, query, product_id, action in actions
     ]
-    return from_searches(pl.DataFrame(rows, schema=_SEARCHES)).tables(0, 1)
+    return from_searches(pl.DataFrame(rows, schema=_SEARCHES))
 
 
 def bought(
@@ -71,11 +71,3 @@ def bought(
         if number < sessions:
             rows += [(name, query, product_id, action) for action in (FactAction.CLICK, FactAction.PURCHASE)]
     return rows
-
-
-def union(*tables: Tables) -> Tables:
-    return Tables(
-        facts=pl.concat([FACTS.to_frame(), *(each.facts for each in tables)]).unique(),
-        heads=pl.concat([HEADS.to_frame(), *(each.heads for each in tables)]).unique("head"),
-        products=newest(pl.concat([PRODUCTS.to_frame(), *(each.products for each in tables)])),
-    )

@@ -18,7 +18,7 @@ from streams.sampling.blocks_in import decode, voucher_blocks
 from tests.sampling.examples import orders
 
 CODEC = Codec("pair-counts", PairCounts, FixedRegistry())
-TABLES = orders([["tent-1", "peg-1"], ["coat-1", "scarf-1"]])
+TABLES = orders([["tent-1", "peg-1"], ["coat-1", "scarf-1"]]).tables(0, 1)
 BLOCK = PairCounts(
     source_topic="co-purchase",
     source_partition=0,

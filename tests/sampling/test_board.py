@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from streams.blocks import FactAction
-from streams.ingest.facts import Tables
+from streams.ingest.facts import Combined
 from streams.sampling.rules import Rules
 from tests.sampling.cluster import Cluster
-from tests.sampling.examples import TODAY, bought, orders, searches, union
+from tests.sampling.examples import TODAY, bought, orders, searches
 
 RULES = Rules(promiscuous_sessions=20)
 
 
-def stream(seed: int) -> list[Tables]:
+def stream(seed: int) -> list[Combined]:
     """Some days of a shop: tents with pegs, coats with scarves, lamps alone, and bags with everything."""
     chance = random.Random(seed)
     kinds = [["tent-1", "peg-1"], ["tent-2", "peg-1"], ["coat-1", "scarf-1"], ["lamp-1", "oil-1"], ["mug-1", "tea-1"]]
@@ -40,9 +40,10 @@ def stream(seed: int) -> list[Tables]:
     return tables
 
 
-def undisturbed(tables: list[Tables]) -> Cluster:
+def undisturbed(tables: list[Combined]) -> Cluster:
     cluster = Cluster(rules=RULES)
-    cluster.add(union(*tables))
+    for part in tables:
+        cluster.add(part)
     cluster.settle()
     return cluster
 

@@ -28,7 +28,7 @@ def facts(own: int, promiscuous: bool, *, version: int, bucket: int = TODAY) -> 
 
 def read(*parts: pl.DataFrame) -> tuple[bool, float]:
     state = PartitionState()
-    state.add(orders([["tent-1", "peg-1"]]))
+    state.add(orders([["tent-1", "peg-1"]]).tables(0, 1))
     for part in parts:
         state.add(Tables(facts=part, heads=HEADS.to_frame(), products=PRODUCTS.to_frame()))
     pairs = state.pairs_of(pl.Series([OWNER], dtype=pl.UInt64))
@@ -64,6 +64,6 @@ def test_a_later_day_is_believed_whatever_its_version(
 
 def test_without_a_voucher_nothing_is_known() -> None:
     state = PartitionState()
-    state.add(orders([["tent-1", "peg-1"]]))
+    state.add(orders([["tent-1", "peg-1"]]).tables(0, 1))
     frame = vouchers.vouched(state.pairs_of(state.heads()))
     assert frame["vouched"].null_count() == frame["other_sessions"].null_count() == frame.height
