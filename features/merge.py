@@ -1,12 +1,13 @@
 """The merge of new intents into an entity's features: a semilattice, so order, repetition and batching do not matter.
 
-For each slot the best-ranked evidence is kept, and of the slots the best K. Cutting to K is exact: what falls out
-could only come back with a better rank, and then it brings everything that is stored about it. This needs that the
-versions of one pair's evidence never lose rank (support and event time only grow).
+Of each piece of evidence (one pair's for one intent) the newest version counts, as in the compacted log. For each slot
+the best-ranked evidence is shown, and of the slots the best K. What is not shown is kept in reserve, so that it can
+come forward when what stood before it is retracted or loses rank: up to K + ``RESERVE`` pieces of evidence, features
+are exactly what the whole log says. Beyond that the least is forgotten; while ranks only grow, which is the rule, the
+features are exact even so: what was cut could only come back with a better rank, and then it brings all it needs.
 
 Retractions are kept too (the newest ``MAX_RETRACTIONS``): otherwise a late writer with an old record would bring a
-retracted intent back. What a retraction leaves empty is filled by the next evidence, or by a rebuild from the log;
-the runner-up of the past is not stored here.
+retracted intent back.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import orjson
 from features.rank import RankRule
 from schemas.records import Intent
 
+RESERVE = 24
+"""Pieces of evidence kept beside the K that are shown; half a kilobyte each, and few entities have any."""
 MAX_RETRACTIONS = 64
 """Per entity and view; a few kilobytes. Beyond it the oldest retraction is forgotten."""
 
@@ -32,9 +35,11 @@ SlotOf: TypeAlias = Callable[[Intent], Slot]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityState:
-    """What is stored of one entity in one view: entries best first, and retractions by evidence key."""
+    """What is stored of one entity in one view: what is shown and what is in reserve, each best first, and retractions
+    by evidence key."""
 
     entries: tuple[Intent, ...] = ()
+    reserve: tuple[Intent, ...] = ()
     retracted: Mapping[str, int] = field(default_factory=dict)
     """Evidence key → generated time (ms) up to which that evidence is void."""
 
@@ -56,19 +61,21 @@ class MergeRule:
 
 
 def merge(state: EntityState, changes: Iterable[Change], *, slot_of: SlotOf, rule: MergeRule) -> EntityState:
-    """The state that holds what ``state`` and ``changes`` hold, cut to the top K. Idempotent."""
+    """The state that holds what ``state`` and ``changes`` hold. Idempotent."""
     changes = tuple(changes)
     retracted = _retractions(state.retracted, (change.intent for change in changes if change.retracted))
     arriving = (change.intent for change in changes if not change.retracted)
-    best: dict[Slot, tuple[_Order, Intent]] = {}
-    for intent in (*state.entries, *arriving):
-        if milliseconds(intent.generated_time) <= retracted.get(evidence_key(intent), _NEVER):
-            continue
-        candidate = (_order(intent, rule.rank), intent)
-        slot = slot_of(intent)
-        best[slot] = _better(best[slot], candidate) if slot in best else candidate
-    ranked = sorted(best.items(), key=lambda item: (item[1][0], item[0]), reverse=True)
-    return EntityState(entries=tuple(intent for _, (_, intent) in ranked[: rule.top_k]), retracted=retracted)
+    newest = _newest((*state.entries, *state.reserve, *arriving))
+    valid = (
+        intent for key, intent in newest.items() if milliseconds(intent.generated_time) > retracted.get(key, _NEVER)
+    )
+    ranked = sorted(valid, key=lambda intent: _order(intent, rule.rank), reverse=True)
+    best = {id(intent) for intent in {slot_of(intent): intent for intent in reversed(ranked)}.values()}
+    leading = [intent for intent in ranked if id(intent) in best]
+    behind = [intent for intent in ranked if id(intent) not in best]
+    # A runner-up of another slot before a second witness in the same one: who retracts a reason retracts its witnesses.
+    reserve = (*leading[rule.top_k :], *behind)[:RESERVE]
+    return EntityState(entries=tuple(leading[: rule.top_k]), reserve=reserve, retracted=retracted)
 
 
 def evidence_key(intent: Intent) -> str:
@@ -95,10 +102,20 @@ def _order(intent: Intent, rule: RankRule) -> _Order:
     return (rank, milliseconds(intent.generated_time), intent.pair_id, intent.intent_id)
 
 
-def _better(one: tuple[_Order, Intent], other: tuple[_Order, Intent]) -> tuple[_Order, Intent]:
-    if one[0] != other[0]:
-        return max(one, other, key=lambda candidate: candidate[0])
-    return max(one, other, key=lambda candidate: content(candidate[1]))
+def _newest(intents: Iterable[Intent]) -> dict[str, Intent]:
+    """The newest version of each piece of evidence."""
+    newest: dict[str, Intent] = {}
+    for intent in intents:
+        key = evidence_key(intent)
+        known = newest.get(key)
+        if known is None or _version(known) < _version(intent):
+            newest[key] = intent
+    return newest
+
+
+def _version(intent: Intent) -> tuple[int, bytes]:
+    """Two answers of one instant differ only if a model is not deterministic; then any rule will do that is one."""
+    return (milliseconds(intent.generated_time), content(intent))
 
 
 def _retractions(known: Mapping[str, int], arriving: Iterable[Intent]) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """An entity's state as feature values, and back.
 
 The features are the merge base: everything that a merge needs is stored, so a writer keeps no state of its own.
-``state_of(row_of(...))`` is the state again, except for figures that JSON and Feast cannot carry (NaN, infinity),
-which are left out as unknown.
+``state_of(row_of(...), reserve_of(...), ...)`` is the state again, except for figures that JSON and Feast cannot carry
+(NaN, infinity), which are left out as unknown.
 """
 
 from __future__ import annotations
@@ -34,11 +34,21 @@ def row_of(view: View, entity_key: str, state: EntityState) -> dict[str, Value]:
     return {name: makers[name](entity_key, state.entries, newest_first) for name in view.names}
 
 
-def state_of(row: Row, retracted: Mapping[str, int]) -> EntityState:
-    """The state behind a row that ``row_of`` made; an empty row is the empty state."""
+def state_of(row: Row, reserve: str, retracted: Mapping[str, int]) -> EntityState:
+    """The state behind what ``row_of`` and ``reserve_of`` made; nothing is the empty state."""
     columns = [cast("Sequence[Any]", row.get(name) or ()) for name in _BASE]
-    entries = (dict(zip(_BASE, entry, strict=True)) for entry in zip(*columns, strict=True))
-    return EntityState(entries=tuple(_intent(entry) for entry in entries), retracted=retracted)
+    return EntityState(
+        entries=tuple(_intent(values) for values in zip(*columns, strict=True)),
+        reserve=tuple(_intent(values) for values in orjson.loads(reserve or "[]")),
+        retracted=retracted,
+    )
+
+
+def reserve_of(state: EntityState) -> str:
+    """The evidence in reserve as JSON: of each the values of its row's base features."""
+    newest_first: Sequence[Intent] = ()
+    columns = [_INTENT_FEATURES[name]("", state.reserve, newest_first) for name in _BASE]
+    return orjson.dumps(list(zip(*cast("list[Sequence[Any]]", columns), strict=True))).decode()
 
 
 def _age(intent: Intent) -> tuple[datetime, str, str]:
@@ -64,7 +74,8 @@ _BASE = (
 )
 
 
-def _intent(entry: Mapping[str, Any]) -> Intent:
+def _intent(values: Sequence[Any]) -> Intent:
+    entry = dict(zip(_BASE, values, strict=True))
     rest = orjson.loads(entry["evidence"])
     return Intent(
         intent_id=entry["intent_ids"],

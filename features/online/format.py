@@ -53,6 +53,11 @@ def retracted_field(view: View) -> bytes:
     return f"_retracted:{view.name}".encode()
 
 
+def reserve_field(view: View) -> bytes:
+    """A field of ours: the view's evidence that is not shown."""
+    return f"_reserve:{view.name}".encode()
+
+
 @cache
 def layout(view: View) -> tuple[tuple[bytes, Feature], ...]:
     """Each feature with its hash field."""

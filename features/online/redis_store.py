@@ -116,7 +116,8 @@ def _fields(view: View, features: Mapping[View, Sequence[str]] | None) -> list[b
     if features is not None and view in features:
         return [feast_format.timestamp_field(view), *(feast_format.field(view, name) for name in features[view])]
     every = (name for name, _ in feast_format.layout(view))
-    return [feast_format.timestamp_field(view), feast_format.retracted_field(view), *every]
+    ours = (feast_format.retracted_field(view), feast_format.reserve_field(view))
+    return [feast_format.timestamp_field(view), *ours, *every]
 
 
 def _stored(names: Sequence[bytes], values: Sequence[bytes | None]) -> Stored:

@@ -49,7 +49,7 @@ class OnlineStore(Protocol):
     """Every call is one round trip for any number of rows. Raises StoreUnreachable (retriable) or StoreRefused."""
 
     async def read(self, refs: Sequence[Ref], features: Mapping[View, Sequence[str]] | None = None) -> list[Stored]:
-        """Rows in the order asked; only these features of a view if it is named (no retractions then)."""
+        """Rows in the order asked; only these features of a view if it is named (nothing of ours then)."""
         ...
 
     async def read_applied(

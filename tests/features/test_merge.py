@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.entities import slot_of
-from features.merge import MAX_RETRACTIONS, Change, EntityState, MergeRule, evidence_key, merge
+from features.merge import MAX_RETRACTIONS, RESERVE, Change, EntityState, MergeRule, content, evidence_key, merge
 from features.rank import RankRule
 from features.views import PRODUCT_COMPLEMENTS, QUERY_INTENTS
 from schemas.records import Intent
@@ -36,19 +37,19 @@ def going(*found: Intent) -> list[Change]:
     return [Change(intent=one, retracted=True) for one in found]
 
 
-@given(changes(), st.randoms())
+@given(changes_and_retractions(), st.randoms())
 def test_order_does_not_matter(given_changes: list[Change], random: Any) -> None:
     shuffled = random.sample(given_changes, len(given_changes))
     assert merged(shuffled) == merged(given_changes)
 
 
-@given(changes(), st.data())
+@given(changes_and_retractions(), st.data())
 def test_repetition_does_not_matter(given_changes: list[Change], data: st.DataObject) -> None:
     again = data.draw(st.lists(st.sampled_from(given_changes))) if given_changes else []
     assert merged(given_changes, again) == merged(given_changes)
 
 
-@given(changes(), st.lists(st.integers(0, 20), max_size=4))
+@given(changes_and_retractions(), st.lists(st.integers(0, 20), max_size=4))
 def test_cutting_to_the_top_after_every_batch_is_exact(given_changes: list[Change], cuts: list[int]) -> None:
     bounds = [0, *sorted(cuts), len(given_changes)]
     batches = [given_changes[start:end] for start, end in pairwise(bounds)]
@@ -57,8 +58,35 @@ def test_cutting_to_the_top_after_every_batch_is_exact(given_changes: list[Chang
 
 @given(changes(), changes())
 def test_two_writers_states_merge_to_what_one_would_have_made(one: list[Change], other: list[Change]) -> None:
-    theirs = merged(other).entries
-    assert merged(one, coming(*theirs)) == merged(one, other)
+    theirs = merged(other)
+    assert merged(one, coming(*theirs.entries, *theirs.reserve)) == merged(one, other)
+
+
+@given(changes_and_retractions())
+def test_the_compacted_log_says_what_the_whole_log_says(given_changes: list[Change]) -> None:
+    """Of each key only the last record is left, and of one that was retracted nothing."""
+    in_order = sorted(
+        given_changes, key=lambda change: (change.intent.generated_time, change.retracted, content(change.intent))
+    )
+    last = {evidence_key(change.intent): change for change in in_order}
+    left = [change for change in last.values() if not change.retracted]
+    whole, compacted = merged(in_order), merged(left)
+    assert (compacted.entries, compacted.reserve) == (whole.entries, whole.reserve)
+
+
+@given(changes(min_size=5), st.lists(st.integers(0, 20), max_size=4))
+def test_while_ranks_only_grow_the_cut_is_exact_without_any_reserve(found: list[Change], cuts: list[int]) -> None:
+    growing = [
+        Change(
+            intent=replace(change.intent, typicality=0.5, support=number, generated_time=NOW + timedelta(hours=number))
+        )
+        for number, change in enumerate(found, 1)
+    ]
+    bounds = [0, *sorted(cuts), len(growing)]
+    state = EMPTY
+    for start, end in pairwise(bounds):
+        state = EntityState(entries=merged(growing[start:end], state=state).entries)
+    assert state.entries == merged(growing).entries
 
 
 @given(changes_and_retractions(), changes_and_retractions())
@@ -70,23 +98,6 @@ def test_what_was_retracted_never_comes_back(before: list[Change], after: list[C
             void[key] = max(void.get(key, change.intent.generated_time), change.intent.generated_time)
     for entry in merged(before, after).entries:
         assert evidence_key(entry) not in void or entry.generated_time > void[evidence_key(entry)]
-
-
-VERSIONS = st.builds(
-    lambda tail, second, gone: Change(
-        intent=intent(intent_id=f"i-{tail}", tail_key=tail, generated_time=NOW + timedelta(seconds=second)),
-        retracted=gone,
-    ),
-    st.sampled_from("abc"),
-    st.integers(0, 3),
-    st.booleans(),
-)
-
-
-@given(st.lists(VERSIONS, max_size=12), st.randoms())
-def test_retractions_are_free_of_order_where_no_runner_up_was_displaced(versions: list[Change], random: Any) -> None:
-    """A runner-up is not stored, so it cannot come forward; where each slot has one pair, there is none."""
-    assert merged(random.sample(versions, len(versions)), rule=WIDE) == merged(versions, rule=WIDE)
 
 
 def test_of_one_reason_the_best_ranked_evidence_is_kept() -> None:
@@ -103,6 +114,28 @@ def test_equal_ranks_are_decided_by_the_newest_answer() -> None:
 def test_entries_are_kept_best_first() -> None:
     found = [intent(intent_id=f"i{n}", tail_key=f"t{n}", support=2**n) for n in range(5)]
     assert merged(coming(*found)).entries == (found[4], found[3], found[2])
+
+
+def test_a_newer_answer_counts_even_if_it_ranks_lower() -> None:
+    """As in the compacted log, where the older one is gone."""
+    old, new = intent(typicality=0.9, support=8), intent(typicality=0.5, support=8, generated_time=NOW)
+    assert merged(coming(old, new)).entries == merged(coming(new, old)).entries == (new,)
+
+
+def test_what_a_retraction_leaves_empty_is_filled_by_the_next_best() -> None:
+    first, witness = intent(pair_id="p-1", support=9), intent(pair_id="p-2", support=8)
+    others = [intent(intent_id=f"i{n}", tail_key=f"t{n}", support=n) for n in (7, 6, 5, 4)]
+    state = merged(coming(first, witness, *others), going(first))
+    assert state.entries == (witness, *others[:2])
+    assert merged(going(witness), state=state).entries == tuple(others[:3])
+
+
+def test_the_reserve_is_bounded_and_prefers_other_reasons_to_more_witnesses() -> None:
+    many = [intent(pair_id=f"p{n}", support=1000 + n) for n in range(2 * RESERVE)]
+    others = [intent(intent_id=f"i{n}", tail_key=f"t{n}", support=2 + n) for n in range(5)]
+    state = merged(coming(*many, *others))
+    assert len(state.reserve) == RESERVE
+    assert state.reserve[:3] == (others[2], others[1], others[0])
 
 
 def test_a_retraction_removes_only_the_evidence_it_names() -> None:

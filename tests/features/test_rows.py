@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from features.entities import slot_of
 from features.merge import EntityState, merge
 from features.online import format as feast_format
-from features.rows import row_of, state_of
+from features.rows import reserve_of, row_of, state_of
 from features.views import PRODUCT_COMPLEMENTS, PRODUCT_INTENTS, QUERY_INTENTS, VIEWS, View
 from schemas.records import Intent
 from tests.features.examples import BOOTS, NOW, TENT, TOP_3, UMBRELLA, changes, co_buy, intent
@@ -25,13 +25,13 @@ def state(*entries: Intent) -> EntityState:
 def test_the_features_hold_everything_that_a_merge_needs(given_changes: list[object], view: View) -> None:
     merged = merge(EntityState(), given_changes, slot_of=slot_of(view, "B01"), rule=TOP_3)  # type: ignore[arg-type]
     fields = feast_format.encode_row(view, row_of(view, "B01", merged))
-    assert state_of(feast_format.decode_row(view, fields), {}) == merged
+    assert state_of(feast_format.decode_row(view, fields), reserve_of(merged), merged.retracted) == merged
 
 
 def test_a_complement_row_holds_everything_that_a_merge_needs() -> None:
     merged = state(co_buy(BOOTS), co_buy(TENT))
     fields = feast_format.encode_row(PRODUCT_COMPLEMENTS, row_of(PRODUCT_COMPLEMENTS, "B01", merged))
-    assert state_of(feast_format.decode_row(PRODUCT_COMPLEMENTS, fields), {}) == merged
+    assert state_of(feast_format.decode_row(PRODUCT_COMPLEMENTS, fields), "", {}) == merged
 
 
 def test_every_feature_of_every_view_has_a_value() -> None:
@@ -74,7 +74,7 @@ def test_updated_at_is_cut_to_whole_seconds_as_feast_keeps_it() -> None:
 
 def test_scores_that_json_cannot_carry_are_left_out() -> None:
     row = row_of(QUERY_INTENTS, QUERY, state(intent(scores={"a": math.inf, "b": 0.5})))
-    assert state_of(row, {}).entries[0].scores == {"b": 0.5}
+    assert state_of(row, "", {}).entries[0].scores == {"b": 0.5}
 
 
 def test_a_product_knows_its_title_type_and_subcategories() -> None:
@@ -101,4 +101,4 @@ def test_a_row_of_nothing_is_empty_lists_and_nulls() -> None:
     assert row["intents"] == []
     assert row["updated_at"] is None
     assert row["model"] is None
-    assert state_of({}, {}) == EntityState()
+    assert state_of({}, "", {}) == EntityState()
