@@ -6,6 +6,8 @@ Importing Feast takes seconds; nothing on the write or read path imports this mo
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,8 @@ async def apply(settings: Settings) -> Path:
         files.prepare(project.offline_directory(settings), view)
     _write_private(here / project.CONFIG_FILE, project.config_text(settings))
     (here / "definitions.py").write_text(_FOR_FEAST_APPLY, "utf-8")
-    open_store(settings).apply(list(OBJECTS))
+    with opened(settings) as feast:
+        feast.apply(list(OBJECTS))
     store = connect(settings)
     try:
         await store.mark_applied(project.fingerprint())
@@ -43,10 +46,16 @@ async def apply(settings: Settings) -> Path:
     return here
 
 
-def open_store(settings: Settings) -> Any:
+@contextmanager
+def opened(settings: Settings) -> Iterator[Any]:
     """Feast's FeatureStore on these settings (typed Any: Feast's types cannot be checked strictly)."""
-    config = RepoConfig(**project.repo_config(settings), repo_path=project.directory(settings))
-    return FeatureStore(config=config)
+    store = FeatureStore(config=RepoConfig(**project.repo_config(settings), repo_path=project.directory(settings)))
+    try:
+        yield store
+    finally:
+        client = getattr(store._get_provider().online_store, "_client", None)
+        if client is not None:  # Feast leaves it open
+            client.close()
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -9,11 +9,6 @@ from cosmo.cli.output import AsJson, print_json
 app = typer.Typer(help="Apply the feature repository; rebuild the features from the log.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    pass
-
-
 @app.command("apply")
 def apply_command(as_json: AsJson = False) -> None:
     """Write the Feast repository, register entities, views and services in it, and mark Redis. May be run again.
@@ -42,3 +37,37 @@ def apply_command(as_json: AsJson = False) -> None:
         )
     else:
         typer.echo(f"Applied {len(VIEWS)} feature views and {len(SERVICES)} feature services in {repository}.")
+
+
+@app.command("rebuild")
+def rebuild_command(as_json: AsJson = False) -> None:
+    """Fill an emptied Redis from the log of intents, while the stream goes on.
+
+    Readers are answered with 503 until it is done. May be run at any time, and again after it was interrupted: what is
+    there already is not written twice. Run it also after COSMO_FEATURES_TOP_K or COSMO_FEATURES_HALF_LIFE_S changed.
+
+    Examples: cosmo features rebuild    cosmo features rebuild --json | jq .rows
+    """
+    import asyncio
+    from contextlib import closing
+
+    from cosmo.cli.progress import progress
+    from cosmo.runtime.settings import settings
+    from features.rebuild import rebuild
+    from schemas.registry import Registry
+
+    with closing(Registry(settings())) as registry, progress("reading the log twice") as passed:
+        done = asyncio.run(rebuild(settings(), registry, passed))
+    figures = {
+        "records": done.records,
+        "intents": done.intents,
+        "retracted": done.retracted,
+        "unusable": done.unusable,
+        "rows": len(done.rows),
+    }
+    if as_json:
+        print_json(figures)
+    else:
+        typer.echo(f"{done.intents:,} intents are in {len(done.rows):,} rows; {done.retracted:,} are retracted.")
+        if done.unusable:
+            typer.echo(f"{done.unusable:,} records could not be used; the log names them.", err=True)

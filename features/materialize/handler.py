@@ -74,8 +74,9 @@ class MaterializeHandler:
         """Nothing: what is in flight may finish, as the store refuses a stale write."""
 
     async def stop(self, deadline: Deadline) -> None:
-        """Write the offline rows that are held, so that their fetches can be acked."""
+        """Write the offline rows that are held, so that their fetches can be acked, and let connections go."""
         await asyncio.wait_for(self.history.close(), deadline.remaining_s)
+        await self.writer.store.close()
 
     async def handle(self, fetch: Fetch) -> Awaitable[None]:
         """1. merge and write online, 2. append offline; what is returned finishes when both, and dead letters, are

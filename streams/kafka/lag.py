@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # it is public in the docs
 
 TIMEOUT_S = 10.0
 
 
-async def total_lag(admin: AdminClient, group: str, topic: str, partitions: int) -> int | None:
-    """Records of ``topic`` that ``group`` has not committed; None when the brokers do not tell.
+async def total_lag(reader: Consumer, topic: str, partitions: int) -> int | None:
+    """Records of ``topic`` that the group of ``reader`` (a `group_reader`) has not committed; None when the brokers do
+    not tell.
 
     A partition without a commit counts from its first record.
     """
     try:
-        return await asyncio.to_thread(_total_lag, admin, group, topic, partitions)
+        return await asyncio.to_thread(_total_lag, reader, topic, partitions)
     except KafkaException:
         return None
 
@@ -31,12 +32,15 @@ def start_offsets(admin: AdminClient, wanted: list[TopicPartition]) -> dict[tupl
     return _offsets(admin, wanted, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
 
-def _total_lag(admin: AdminClient, group: str, topic: str, partitions: int) -> int:
+def _total_lag(reader: Consumer, topic: str, partitions: int) -> int:
     wanted = [TopicPartition(topic, number) for number in range(partitions)]
-    asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)], request_timeout=TIMEOUT_S)
-    committed = {(tp.topic, tp.partition): tp.offset for tp in asked[group].result(TIMEOUT_S).topic_partitions}
-    ends, starts = end_offsets(admin, wanted), start_offsets(admin, wanted)
-    return sum(max(0, end - max(starts[key], committed.get(key, -1))) for key, end in ends.items())
+    lag = 0
+    for found in reader.committed(wanted, timeout=TIMEOUT_S):
+        if found.error is not None:
+            raise KafkaException(found.error)
+        start, end = reader.get_watermark_offsets(found, timeout=TIMEOUT_S)
+        lag += max(0, end - max(start, found.offset))
+    return lag
 
 
 def _offsets(admin: AdminClient, wanted: list[TopicPartition], spec: OffsetSpec) -> dict[tuple[str, int], int]:

@@ -22,7 +22,7 @@ from schemas.records import BehaviorPair, PairCounts
 from schemas.registry import SchemaLookup
 from streams import topics
 from streams.fetch.handler import Fetch
-from streams.kafka.clients import admin
+from streams.kafka.clients import group_reader
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import total_lag
 from streams.kafka.producer import ConfirmingProducer
@@ -161,10 +161,10 @@ def build(
 ) -> SampleHandler:
     """The handler as the worker runs it."""
     prefix, pairs_topic = settings.topic_prefix, settings.topic_prefix + topics.BEHAVIOR_PAIRS.name
-    client, group = admin(settings), topics.group("infer", settings.topic_prefix)
+    commits = group_reader(settings, topics.group("infer", settings.topic_prefix))
 
     async def lag() -> int | None:
-        return await total_lag(client, group, pairs_topic, handler.pairs_partitions)
+        return await total_lag(commits, pairs_topic, handler.pairs_partitions)
 
     releaser = Releaser(
         producer=producer,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 from confluent_kafka import Producer
 
@@ -19,7 +19,7 @@ from schemas.registry import Registry
 from streams import topics
 from streams.fetch.watch import Watch
 from streams.kafka.admin import create_topics
-from streams.kafka.clients import admin, client_config
+from streams.kafka.clients import admin, client_config, group_reader
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import total_lag
 from streams.kafka.producer import ConfirmingProducer
@@ -31,10 +31,9 @@ BOUND_S = 90.0
 def prepare(settings: Settings) -> Settings:
     """Topics and schemas; and settings for tests, which wait for nothing."""
     create_topics(settings)
-    registry = Registry(settings)
-    for topic in (topics.INTENTS, topics.ENTITY_INTENTS):
-        registry.register(topic.name)
-    registry.close()
+    with closing(Registry(settings)) as registry:
+        for topic in (topics.INTENTS, topics.ENTITY_INTENTS):
+            registry.register(topic.name)
     return settings.model_copy(
         update={"commit_interval_s": 0.2, "session_timeout_s": 6.0, "features_offline_flush_s": 0.1}
     )
@@ -44,11 +43,12 @@ class Log:
     """Writes intents as the infer worker does: to the log, and to the entities that they say something about."""
 
     def __init__(self, settings: Settings) -> None:
-        registry = Registry(settings)
         self._prefix = settings.topic_prefix
         self._producer = Producer(client_config(settings) | {"linger.ms": 5})
-        self._intents = Codec(topics.INTENTS.name, Intent, registry)
-        self._entities = Codec(topics.ENTITY_INTENTS.name, EntityIntent, registry)
+        with closing(Registry(settings)) as registry:
+            self._intents = Codec(topics.INTENTS.name, Intent, registry)
+            self._entities = Codec(topics.ENTITY_INTENTS.name, EntityIntent, registry)
+            assert self._intents.schema_id != self._entities.schema_id  # looked up now, and never again
 
     def write(self, intents: Iterable[Intent], *, log: bool = True, entities: bool = True) -> None:
         """Returns when the broker has confirmed them."""
@@ -91,26 +91,26 @@ def entity_record_key(kind: EntityKind, key: str) -> str:
 @asynccontextmanager
 async def working(settings: Settings) -> AsyncIterator[Worker]:
     """The worker, in this process, until the block ends; raises what stopped it."""
-    async with ConfirmingProducer(settings) as producer:
-        dead_letters = DeadLetters(producer, limit=settings.dead_letter_ratio)
-        logic = handler.build(settings, producer, dead_letters, Registry(settings))
-        worker = Worker("materialize", settings, logic, Watch("materialize", Progress(), admin(settings)))
-        running = asyncio.create_task(worker.run())
-        try:
-            yield worker
-        finally:
-            worker.request_stop()
-            await running
+    with closing(Registry(settings)) as registry:
+        async with ConfirmingProducer(settings) as producer:
+            logic = handler.build(settings, producer, DeadLetters(producer), registry)
+            worker = Worker("materialize", settings, logic, Watch("materialize", Progress(), admin(settings)))
+            running = asyncio.create_task(worker.run())
+            try:
+                yield worker
+            finally:
+                worker.request_stop()
+                await running
 
 
 async def caught_up(settings: Settings) -> None:
     """Returns when the group has committed everything that is in the topic."""
-    client = admin(settings)
-    group = topics.group("materialize", settings.topic_prefix)
+    reader = group_reader(settings, topics.group("materialize", settings.topic_prefix))
     topic = settings.topic_prefix + topics.ENTITY_INTENTS.name
     async with asyncio.timeout(BOUND_S):
-        while await total_lag(client, group, topic, settings.topic_partitions) != 0:
+        while await total_lag(reader, topic, settings.topic_partitions) != 0:  # noqa: ASYNC110 - the broker tells nobody
             await asyncio.sleep(0.1)
+    reader.close()
 
 
 async def materialize(settings: Settings) -> None:

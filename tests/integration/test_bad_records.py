@@ -17,7 +17,7 @@ from streams import topics
 from streams.fetch.watch import Watch
 from streams.ingest import handler
 from streams.kafka.admin import create_topics
-from streams.kafka.clients import admin, client_config, log_reader
+from streams.kafka.clients import admin, client_config, group_reader, log_reader
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import total_lag
 from streams.kafka.producer import ConfirmingProducer
@@ -50,9 +50,10 @@ async def ingest_all(settings: Settings, registry: Registry) -> None:
 
 
 async def lag(settings: Settings) -> int:
-    group, client = topics.group("ingest", settings.topic_prefix), admin(settings)
+    reader = group_reader(settings, topics.group("ingest", settings.topic_prefix))
     names = [settings.topic_prefix + topic.name for topic in topics.CONSUMED["ingest"]]
-    lags = [await total_lag(client, group, name, settings.topic_partitions) for name in names]
+    lags = [await total_lag(reader, name, settings.topic_partitions) for name in names]
+    reader.close()
     return sum(1 if lag is None else lag for lag in lags)
 
 

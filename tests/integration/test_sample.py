@@ -13,8 +13,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from cosmo.runtime.health import Progress
 from cosmo.runtime.settings import Settings
@@ -28,7 +27,7 @@ from streams.fetch.watch import Watch
 from streams.ingest import handler as ingest
 from streams.ingest.facts import Tables
 from streams.kafka.admin import create_topics
-from streams.kafka.clients import admin, client_config, log_reader
+from streams.kafka.clients import admin, client_config, group_reader, log_reader
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import total_lag
 from streams.kafka.producer import ConfirmingProducer
@@ -106,17 +105,16 @@ async def ingest_all(settings: Settings, registry: Registry) -> None:
         logic = ingest.build(settings, producer, DeadLetters(producer), registry)
         worker = Worker("ingest", settings, logic, Watch("ingest", Progress(), admin(settings)))
         running = asyncio.create_task(worker.run())
-        client = admin(settings)
-        while await lag_of(client, settings, "ingest") != 0 and not running.done():
+        commits = group_reader(settings, topics.group("ingest", settings.topic_prefix))
+        while await lag_of(commits, settings, "ingest") != 0 and not running.done():
             await asyncio.wait({running}, timeout=0.2)
         worker.request_stop()
         await running
 
 
-async def lag_of(client: AdminClient, settings: Settings, process: str) -> int | None:
-    group = topics.group(process, settings.topic_prefix)
+async def lag_of(commits: Consumer, settings: Settings, process: str) -> int | None:
     names = [settings.topic_prefix + topic.name for topic in topics.CONSUMED[process]]
-    lags = [await total_lag(client, group, name, settings.topic_partitions) for name in names]
+    lags = [await total_lag(commits, name, settings.topic_partitions) for name in names]
     return None if None in lags else sum(lag or 0 for lag in lags)
 
 
@@ -241,8 +239,8 @@ async def test_every_pair_is_released_however_its_samplers_die(
     wanted = await asyncio.to_thread(should_be, settings, registry)
     assert {kind for kind, _ in wanted.values()} == {PairKind.SEARCH_BUY, PairKind.CO_BUY}
     await until(lambda: not missing(wanted, released.levels()))
-    client = admin(settings)
-    while await lag_of(client, settings, "sample") != 0:
+    commits = group_reader(settings, topics.group("sample", settings.topic_prefix))
+    while await lag_of(commits, settings, "sample") != 0:
         assert third.poll() is None
     samplers.stop(third, signal.SIGTERM)
     assert third.returncode == 0

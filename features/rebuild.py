@@ -1,0 +1,123 @@
+"""Fills Redis from the log of intents, while the stream goes on.
+
+The log is the truth, and a merge is idempotent and does not mind the order; so a rebuild is nothing but the stream
+once more. It races with the materialize worker without harm: both write with compare-and-set, and whoever comes second
+merges into what the first wrote. What the worker retracts meanwhile stays retracted, since a retraction is remembered
+in the row. What comes into the log after the rebuild has begun reaches the worker as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from cosmo.runtime import logs
+from cosmo.runtime.settings import Settings
+from features import project
+from features.entities import check, entities_of
+from features.errors import UnusableIntent
+from features.knowledge.fold import Latest
+from features.knowledge.log import IntentLog, Record, decoded, intents_codec
+from features.materialize.handler import by_entity, merge_rule
+from features.online.redis_store import connect
+from features.online.store import OnlineStore, Ref
+from features.online.writer import Writer
+from schemas.codec import Codec
+from schemas.records import EntityIntent, Intent
+from schemas.registry import SchemaLookup
+
+log = logs.get(__name__)
+Progress = Callable[[int, int], None]
+"""Told how many offsets have been passed, of how many; the log is read twice."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Rebuilt:
+    """What a rebuild has done so far."""
+
+    records: int = 0
+    intents: int = 0
+    retracted: int = 0
+    unusable: int = 0
+    """Records that cannot be read or say nothing that could be stored; the log names each."""
+    rows: set[Ref] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Rebuild:
+    """One rebuild. May be interrupted and run again at any moment; readers are served again when it is done."""
+
+    log: IntentLog
+    codec: Codec[Intent]
+    store: OnlineStore
+    writer: Writer
+    progress: Progress = lambda _passed, _total: None
+    done: Rebuilt = field(default_factory=Rebuilt)
+    _passed: int = 0
+
+    async def run(self) -> Rebuilt:
+        """1. find what is retracted, 2. merge everything, 3. mark Redis as applied, which lets readers in."""
+        latest = await asyncio.to_thread(self._latest)
+        batches = self.log.records(self._pass)
+        while (records := await asyncio.to_thread(lambda: next(batches, None))) is not None:
+            await self._merge(records, latest)
+        await self.store.mark_applied(project.fingerprint())
+        return self.done
+
+    def _latest(self) -> Latest:
+        latest = Latest()
+        for records in self.log.records(self._pass):
+            latest.add(records)
+        return latest
+
+    async def _merge(self, records: Sequence[Record], latest: Latest) -> None:
+        self.done.records += len(records)
+        changes = by_entity(await asyncio.to_thread(lambda: list(self._entity_intents(records, latest))))
+        for version in await self.writer.apply(changes):
+            self.done.rows.add(version.ref)
+
+    def _entity_intents(self, records: Sequence[Record], latest: Latest) -> Iterator[EntityIntent]:
+        for record, intent in decoded(self.codec, self.log.topic, records, self._count_unusable):
+            retracted = latest.retracted(record)
+            try:
+                yield from checked(intent, retracted=retracted)
+            except UnusableIntent as error:
+                where = logs.at(self.log.topic, record.partition, record.offset)
+                log.warning("record says nothing that could be stored", record=where, reason=error.reason)
+                self._count_unusable()
+                continue
+            self.done.retracted += retracted
+            self.done.intents += not retracted
+
+    def _count_unusable(self) -> None:
+        self.done.unusable += 1
+
+    def _pass(self, offsets: int) -> None:
+        self._passed += offsets
+        self.progress(self._passed, 2 * self.log.offsets)
+
+
+def checked(intent: Intent, *, retracted: bool) -> Iterable[EntityIntent]:
+    """What the intent says of each of its entities. Raises UnusableIntent."""
+    made = [
+        EntityIntent(entity_kind=kind, entity_key=key, retracted=retracted, intent=intent)
+        for kind, key in entities_of(intent)
+    ]
+    for record in made:
+        check(record)
+    return made
+
+
+async def rebuild(settings: Settings, registry: SchemaLookup, progress: Progress) -> Rebuilt:
+    """Rebuild the features of these settings. While Redis is away it waits.
+
+    Raises CosmoError when Kafka or the registry does not answer, StoreRefused.
+    """
+    store = connect(settings)
+    try:
+        with IntentLog(settings) as intents:
+            writer = Writer(store, merge_rule(settings))
+            return await Rebuild(intents, intents_codec(registry), store, writer, progress).run()
+    finally:
+        await store.close()
