@@ -1,4 +1,4 @@
-"""Which entities an intent says something about, in which view, and in which slot of it."""
+"""In which view an intent is kept, in which slot of it, and whether a record can be kept at all."""
 
 from __future__ import annotations
 
@@ -7,14 +7,8 @@ import math
 from features.errors import UnusableIntent
 from features.merge import Slot, SlotOf
 from features.views import PRODUCT_COMPLEMENTS, PRODUCT_INTENTS, QUERY_INTENTS, View
+from inference.entities import entities_of
 from schemas.records import EntityIntent, EntityKind, HeadKind, Intent, Product
-
-
-def entities_of(intent: Intent) -> tuple[tuple[EntityKind, str], ...]:
-    """The query of the pair, if it has one, and each of its products."""
-    queries = [(EntityKind.QUERY, intent.query)] if intent.query else []
-    products = [(EntityKind.PRODUCT, product.product_id) for product in intent.products]
-    return tuple(dict.fromkeys((*queries, *products)))
 
 
 def view_of(kind: EntityKind, intent: Intent) -> View:

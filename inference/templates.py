@@ -16,6 +16,7 @@ from typing import Any
 
 from inference.asked import Prompt
 from inference.ids import choice
+from inference.normalize import key_of
 from inference.quoting import quoted
 from schemas.records import BehaviorPair, PairKind
 
@@ -50,6 +51,12 @@ def choose(pair: BehaviorPair, relation: str) -> Template:
     """The template for a pair and relation: by hash, so that asking again asks the same. KeyError if none."""
     fitting = _by_use()[pair.kind, relation]
     return fitting[int(choice((pair.pair_id, relation, "template")) * len(fitting))]
+
+
+@cache
+def example_keys(template_id: str) -> frozenset[str]:
+    """The tails of a template's examples, as they are compared."""
+    return frozenset(key_of(tail) for tail in all_templates()[template_id].example_tails)
 
 
 @cache

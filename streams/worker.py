@@ -90,7 +90,8 @@ class Worker:
             with self._fails_worker():
                 await promise
                 event.ack()
-                self.watch.done(event.value, time.monotonic() - began_s)
+                if (event.value.topic, event.value.partition) in self._ready:  # else revoked: not ours to watch
+                    self.watch.done(event.value, time.monotonic() - began_s)
 
         task = asyncio.create_task(keep())
         self._promises.add(task)

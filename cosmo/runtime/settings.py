@@ -128,6 +128,21 @@ class Settings(BaseSettings):
         16_384, ge=1, description="Most of them, for a model that takes thousands a second."
     )
 
+    # inference
+    lm_batch_prompts: int = Field(16, ge=1, description="Most prompts of one request; on a GPU 64 or more.")
+    lm_batch_wait_s: float = Field(
+        0.2, ge=0, description="A batch is sent this long after its first prompt, full or not."
+    )
+    lm_in_flight: int = Field(2, ge=1, description="Requests at the model server at a time; on a GPU 4 or more.")
+    lm_timeout_s: float = Field(120.0, gt=0, description="Deadline of one request; a batch beyond it is halved.")
+    lm_candidates: int = Field(1, ge=1, description="Answers to each prompt; more than 1 needs a temperature above 0.")
+    lm_max_tokens: int = Field(16, ge=1, description="Longest answer; what is cut there is rejected as incomplete.")
+    lm_temperature: float = Field(0.0, ge=0, description="0: the likeliest answer. Above: drawn by a fixed seed.")
+    infer_relations: int = Field(4, ge=1, description="Relations asked of a pair; each is one prompt.")
+    infer_fetch_records: int = Field(
+        16, ge=1, description="Most pairs of one fetch. A fetch is acked when all of its pairs have ended."
+    )
+
     # features
     redis_cluster: bool = Field(False, description="REDIS_URL names one node of a Redis Cluster.")
     features_top_k: int = Field(8, ge=1, description="Intents kept for each query and product; the best by rank.")

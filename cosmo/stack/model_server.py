@@ -19,6 +19,9 @@ SLOTS = 8
 """Sequences decoded together."""
 SLOT_TOKENS = 1024
 """Prompt and answer of one sequence; 23 KB of memory a token. The prompts have 300 to 600 tokens."""
+CACHE_MIB = 256
+"""Prompts kept beside those in the slots; the default would be 8 GB. One takes 4 MB and there are some 40 templates, so
+each finds the beginning of its template computed: three quarters of all prompt tokens (docs/adr/0006)."""
 NICE = 5
 """The model would take every core it gets; brokers, workers and lookups must answer first."""
 
@@ -34,7 +37,7 @@ def parameters(*, model: Path, port: int, slots: int, threads: int) -> Any:
     params.n_ctx = slots * SLOT_TOKENS
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
     params.cache_prompt = True  # a slot keeps its last prompt, so the constant part of the next costs nothing
-    params.cache_ram_mib = 0  # llama.cpp would keep up to 8 GB of further prompts
+    params.cache_ram_mib = CACHE_MIB
     params.endpoint_metrics = True
     params.ui = False
     return params

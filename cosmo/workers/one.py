@@ -36,6 +36,7 @@ def run(process: str, settings: Settings) -> None:
 
 
 async def _run(process: str, settings: Settings) -> None:
+    settings = _for(process, settings)
     build: Callable[..., Handler] = import_module(BUILDERS[process]).build
     progress = health.Progress()
     registry: Any = Registry(settings)
@@ -44,3 +45,11 @@ async def _run(process: str, settings: Settings) -> None:
             dead_letters = DeadLetters(producer, limit=settings.dead_letter_ratio)
             handler = build(settings, producer, dead_letters, registry)
             await Worker(process, settings, handler, Watch(process, progress, admin(settings))).run()
+
+
+def _for(process: str, settings: Settings) -> Settings:
+    """A model takes seconds for what others do in milliseconds: its fetches are small, or the first pair of one would
+    wait for the last before it is committed."""
+    if process != "infer":
+        return settings
+    return settings.model_copy(update={"fetch_records": min(settings.fetch_records, settings.infer_fetch_records)})

@@ -4,9 +4,10 @@ import math
 
 import pytest
 
-from features.entities import check, entities_of, view_of
+from features.entities import check, view_of
 from features.errors import UnusableIntent
 from features.views import PRODUCT_COMPLEMENTS, PRODUCT_INTENTS, QUERY_INTENTS
+from inference.entities import entities_of
 from schemas.records import EntityIntent, EntityKind, Intent
 from tests.features.examples import UMBRELLA, co_buy, intent
 
