@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from cosmo.runtime import logs
 from cosmo.runtime.settings import Settings
 from features import project
-from features.entities import check, entities_of
+from features.entities import check
 from features.errors import UnusableIntent
 from features.knowledge.fold import Latest
 from features.knowledge.log import IntentLog, Record, decoded, intents_codec
@@ -23,6 +23,7 @@ from features.materialize.handler import by_entity, merge_rule
 from features.online.redis_store import connect
 from features.online.store import OnlineStore, Ref
 from features.online.writer import Writer
+from inference.entities import entities_of
 from schemas.codec import Codec
 from schemas.records import EntityIntent, Intent
 from schemas.registry import SchemaLookup

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from datetime import datetime
 
 from features import project
-from features.entities import entities_of, view_of
+from features.entities import view_of
 from features.lookup.reader import Reader
 from features.merge import Change
 from features.online.store import Ref
 from features.online.writer import Writer
+from inference.entities import entities_of
 from schemas.records import Intent
 from tests.features.examples import NOW, TOP_3, WEEK_S
 from tests.features.memory_store import MemoryStore

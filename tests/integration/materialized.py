@@ -10,9 +10,9 @@ from confluent_kafka import Producer
 
 from cosmo.runtime.health import Progress
 from cosmo.runtime.settings import Settings
-from features.entities import entities_of
 from features.materialize import handler
 from features.merge import evidence_key
+from inference.entities import entities_of
 from schemas.codec import Codec
 from schemas.records import EntityIntent, EntityKind, Intent
 from schemas.registry import Registry
