@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,7 +80,10 @@ class Worker:
             if ready is None or self._failure is not None:
                 continue  # revoked while it lay in the buffer, or failing: it comes again
             with self._fails_worker():
-                await asyncio.shield(ready)
+                if not ready.done():
+                    await asyncio.wait({ready})
+                if ready.cancelled() or self._failure is not None:
+                    continue
                 self._keep(await self.handler.handle(fetch), event, time.monotonic())
 
     def _keep(self, promise: Awaitable[None], event: Any, began_s: float) -> None:
@@ -108,18 +111,24 @@ class Worker:
     async def _assigned(self, _app: Any, *args: Any, **_: Any) -> None:
         (assigned,) = args
         for topic, partitions in _by_topic(assigned).items():
-            new = frozenset(number for number in partitions if (topic, number) not in self._ready)
+            new = sorted(number for number in partitions if (topic, number) not in self._ready)
+            for number in new:
+                self._ready[topic, number] = asyncio.create_task(self._open(topic, number))
             if new:
-                task = asyncio.create_task(self.handler.assigned(topic, new))
-                self._ready.update({(topic, number): task for number in new})
-                log.info("assigned", topic=topic, partitions=sorted(new))
+                log.info("assigned", topic=topic, partitions=new)
+
+    async def _open(self, topic: str, partition: int) -> None:
+        """A partition that cannot be opened stops the worker now, not at its first fetch, which may never come."""
+        with self._fails_worker():
+            await self.handler.assigned(topic, frozenset({partition}))
 
     async def _revoked(self, _app: Any, *args: Any, **_: Any) -> None:
         (revoked,) = args
         for topic, partitions in _by_topic(revoked).items():
+            opening = [self._ready.pop((topic, number)) for number in partitions if (topic, number) in self._ready]
             for number in partitions:
-                self._ready.pop((topic, number), None)
                 self.watch.forget(topic, number)
+            await _cancelled(opening)  # else a partition still being loaded would be opened when it is not ours
             await self.handler.revoked(topic, frozenset(partitions))
             log.info("revoked", topic=topic, partitions=sorted(partitions))
 
@@ -157,6 +166,13 @@ class Worker:
         if self._promises:
             await asyncio.wait(self._promises, timeout=deadline.remaining_s / 2)
         await asyncio.wait_for(app.consumer.commit(), max(1.0, deadline.remaining_s / 2))
+
+
+async def _cancelled(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
 
 
 def _by_topic(tps: set[Any]) -> dict[str, set[int]]:

@@ -1,0 +1,86 @@
+"""Assignment and revocation, as the worker hands them on to its logic; without a broker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+
+from faust.types import TP
+
+from cosmo.runtime.deadline import Deadline
+from cosmo.runtime.errors import StopWorker
+from cosmo.runtime.health import Progress
+from cosmo.runtime.settings import Settings
+from streams.fetch.handler import Fetch
+from streams.fetch.watch import Watch
+from streams.worker import Worker
+
+
+@dataclass
+class SlowHandler:
+    """Opens a partition when ``may_open`` is set, or fails to."""
+
+    error: Exception | None = None
+    may_open: asyncio.Event = field(default_factory=asyncio.Event)
+    opened: set[int] = field(default_factory=set)
+
+    async def start(self) -> None:
+        pass
+
+    async def assigned(self, topic: str, partitions: frozenset[int]) -> None:
+        if self.error is not None:
+            raise self.error
+        await self.may_open.wait()
+        self.opened |= partitions
+
+    async def revoked(self, topic: str, partitions: frozenset[int]) -> None:
+        self.opened -= partitions
+
+    async def handle(self, fetch: Fetch) -> Awaitable[None]:
+        raise NotImplementedError
+
+    async def stop(self, deadline: Deadline) -> None:
+        pass
+
+
+def worker(handler: SlowHandler) -> Worker:
+    return Worker("sample", Settings(), handler, Watch("sample", Progress(), None))
+
+
+async def settled() -> None:
+    """Let every task that can go on do so."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_a_partition_that_cannot_be_opened_stops_the_worker_although_no_fetch_comes() -> None:
+    """It would otherwise own the partition in silence, and do nothing for it."""
+    running = worker(SlowHandler(error=StopWorker("The state cannot be loaded.")))
+    await running._assigned(None, {TP("pair-counts", 0)})
+    async with asyncio.timeout(5.0):
+        await running._stopping.wait()
+    assert isinstance(running._failure, StopWorker)
+
+
+async def test_a_partition_revoked_while_it_is_loaded_is_not_opened_afterwards() -> None:
+    handler = SlowHandler()
+    running = worker(handler)
+    await running._assigned(None, {TP("pair-counts", 0), TP("pair-counts", 1)})
+    await settled()
+    await running._revoked(None, {TP("pair-counts", 0)})
+    handler.may_open.set()
+    await settled()
+    assert handler.opened == {1}
+
+
+async def test_a_partition_that_comes_back_is_opened_again() -> None:
+    handler = SlowHandler()
+    handler.may_open.set()
+    running = worker(handler)
+    for _ in range(2):
+        await running._assigned(None, {TP("pair-counts", 0)})
+        await settled()
+        assert handler.opened == {0}
+        await running._revoked(None, {TP("pair-counts", 0)})
+        assert handler.opened == set()
