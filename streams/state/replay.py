@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
-from confluent_kafka import OFFSET_BEGINNING, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
 
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
@@ -18,7 +18,7 @@ from schemas.registry import SchemaLookup
 from streams import topics
 from streams.blocks import FACTS, HEADS, LAYOUT, PRODUCTS, from_ipc
 from streams.ingest.facts import Tables
-from streams.kafka.clients import admin
+from streams.kafka.clients import admin, group_reader
 from streams.kafka.reading import read_to_end
 from streams.state.kafka import read_live
 from streams.state.log import unite
@@ -72,12 +72,15 @@ class Replay:
     def _committed(self, partition: int) -> int:
         group = topics.group("sample", self.settings.topic_prefix)
         wanted = TopicPartition(self._topic(topics.PAIR_COUNTS), partition)
-        client = admin(self.settings)
+        reader = group_reader(self.settings, group)
         try:
-            asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, [wanted])])
-            (found,) = asked[group].result(TIMEOUT_S).topic_partitions
+            (found,) = reader.committed([wanted], timeout=TIMEOUT_S)
+            if found.error is not None:
+                raise KafkaException(found.error)
         except KafkaException as error:
             raise CosmoError(f"The brokers do not tell the offsets of {group}: {error}.") from error
+        finally:
+            reader.close()
         return int(found.offset) if found.offset >= 0 else OFFSET_BEGINNING
 
     def _partitions(self) -> int:

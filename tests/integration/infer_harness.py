@@ -17,10 +17,9 @@ from schemas.fixed_registry import FixedRegistry
 from schemas.records import BY_TOPIC, BehaviorPair, IntentRequest, Record
 from streams import topics
 from streams.fetch.watch import Watch
-from streams.kafka.clients import admin, client_config, log_reader
-from streams.kafka.committed import committed_offsets
+from streams.kafka.clients import admin, client_config, group_reader, log_reader
 from streams.kafka.dead_letters import DeadLetters
-from streams.kafka.lag import end_offsets
+from streams.kafka.lag import total_lag
 from streams.kafka.producer import ConfirmingProducer
 from streams.worker import Worker
 
@@ -74,15 +73,13 @@ async def until_caught_up(settings: Settings, running: asyncio.Task[None]) -> No
 
 
 async def lag(settings: Settings) -> int:
-    return await asyncio.to_thread(_lag, settings)
-
-
-def _lag(settings: Settings) -> int:
-    group = topics.group("infer", settings.topic_prefix)
-    names = [settings.topic_prefix + topic.name for topic in topics.CONSUMED["infer"]]
-    wanted = [TopicPartition(name, number) for name in names for number in range(settings.topic_partitions)]
-    done = committed_offsets(settings, group, wanted, timeout_s=30.0)
-    return sum(end - done.get(partition, 0) for partition, end in end_offsets(admin(settings), wanted).items())
+    reader = group_reader(settings, topics.group("infer", settings.topic_prefix))
+    try:
+        names = [settings.topic_prefix + topic.name for topic in topics.CONSUMED["infer"]]
+        lags = [await total_lag(reader, name, settings.topic_partitions) for name in names]
+    finally:
+        reader.close()
+    return sum(1 if found is None else found for found in lags)
 
 
 def written(settings: Settings, topic: str) -> list[tuple[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka import Producer, TopicPartition
 
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.errors import StopWorker
@@ -17,7 +17,7 @@ from streams import topics
 from streams.fetch.handler import Fetch
 from streams.fetch.watch import Watch
 from streams.kafka.admin import create_topics
-from streams.kafka.clients import admin, client_config
+from streams.kafka.clients import admin, client_config, group_reader
 from streams.worker import Worker
 
 pytestmark = pytest.mark.integration
@@ -91,11 +91,11 @@ def topic(settings: Settings) -> str:
 
 
 def committed(settings: Settings) -> dict[int, int]:
-    client = admin(settings)
-    group = topics.group("materialize", settings.topic_prefix)
+    reader = group_reader(settings, topics.group("materialize", settings.topic_prefix))
     wanted = [TopicPartition(topic(settings), number) for number in range(settings.topic_partitions)]
-    asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, wanted)])
-    return {tp.partition: max(0, tp.offset) for tp in asked[group].result(30.0).topic_partitions}
+    found = reader.committed(wanted, timeout=30.0)
+    reader.close()
+    return {tp.partition: max(0, tp.offset) for tp in found}
 
 
 @pytest.fixture
