@@ -19,12 +19,13 @@ from confluent_kafka import Message, TopicPartition
 
 from cosmo.runtime.settings import Settings
 from cosmo.stack.ports import Ports
-from features.entities import entities_of, view_of
+from features.entities import view_of
 from features.materialize.handler import merge_rule
 from features.merge import Change
 from features.online.redis_store import connect
 from features.online.store import Ref, Stored
 from features.online.writer import Writer
+from inference.entities import entities_of
 from schemas.records import Intent, Product
 from streams import topics
 from streams.kafka.clients import group_reader, log_reader
