@@ -1,0 +1,245 @@
+"""The sample worker without a broker: what is acked, what is released, and what waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import pytest
+
+from cosmo.runtime.deadline import Deadline
+from schemas.codec import Codec
+from schemas.fixed_registry import FixedRegistry
+from schemas.records import BehaviorPair, PairCounts, SampleState
+from streams.blocks import to_ipc
+from streams.fetch.handler import Fetch, RawRecord
+from streams.ingest.facts import Combined
+from streams.kafka.dead_letters import DeadLetters
+from streams.kafka.producer import ConfirmingProducer, Headers, SinkUnconfirmed
+from streams.sampling.admission import Budget, Window
+from streams.sampling.handler import MAX_UNFLUSHED, SampleHandler
+from streams.sampling.release import Releaser
+from streams.sampling.rules import Rules
+from streams.state.log import SegmentLog
+from tests.sampling.cluster import NOW
+from tests.sampling.examples import bought, searches
+from tests.state.memory_segments import MemorySegments
+
+BLOCKS = Codec("pair-counts", PairCounts, FixedRegistry())
+PAIRS = Codec("behavior-pairs", BehaviorPair, FixedRegistry())
+SOON_S = 10.0
+
+
+class NotedProducer(ConfirmingProducer):
+    """Keeps what was sent and confirms it at once; or refuses everything."""
+
+    def __init__(self, *, refuses: bool = False) -> None:
+        self.refuses = refuses
+        self.sent: list[tuple[str, bytes | None, bytes | None]] = []
+
+    async def enqueue(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Headers = (),
+        partition: int | None = None,
+    ) -> asyncio.Future[None]:
+        confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.refuses:
+            confirmed.set_exception(SinkUnconfirmed("The broker is away."))
+        else:
+            self.sent.append((topic, value, key))
+            confirmed.set_result(None)
+        return confirmed
+
+    def partitions(self, topic: str) -> int:
+        return 1
+
+    def released(self) -> list[BehaviorPair]:
+        return [PAIRS.decode(value) for topic, value, _ in self.sent if topic == "behavior-pairs"]
+
+
+@dataclass
+class HeldSegments(MemorySegments):
+    """Confirms no write until it is let."""
+
+    let: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def put(self, partition: int, key: str, record: SampleState | None) -> None:
+        await self.let.wait()
+        await super().put(partition, key, record)
+
+
+@dataclass
+class Sampler:
+    """A handler at work on its only partition."""
+
+    handler: SampleHandler
+    producer: NotedProducer
+    background: asyncio.Task[None]
+    offset: int = 0
+
+    async def take(self, combined: Combined) -> asyncio.Task[None]:
+        """Hand over a fetch of one block; the task ends when it may be acked."""
+        tables = combined.tables(0, 1)
+        block = PairCounts(
+            source_topic="query-purchase",
+            source_partition=0,
+            first_offset=0,
+            last_offset=0,
+            layout=1,
+            facts=to_ipc(tables.facts),
+            heads=to_ipc(tables.heads),
+            products=to_ipc(tables.products),
+        )
+        self.offset += 1
+        fetch = Fetch("pair-counts", 0, [RawRecord(self.offset, 0, None, BLOCKS.encode(block))])
+        promise = await self.handler.handle(fetch)
+
+        async def kept() -> None:
+            await promise
+
+        return asyncio.create_task(kept())
+
+    async def settled(self) -> None:
+        await until(lambda: all(work.owned.board.settled for work in self.handler.works.values()))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SOON_S):
+        while not condition():  # noqa: ASYNC110 - threads are at work, which set no event of ours
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def sampler(
+    store: MemorySegments, *, lag: int | None = 0, window: int = 64, refuses: bool = False
+) -> AsyncIterator[Sampler]:
+    async def known_lag() -> int | None:
+        return lag
+
+    producer = NotedProducer(refuses=refuses)
+    handler = SampleHandler(
+        topic="pair-counts",
+        blocks_codec=BLOCKS,
+        producer=producer,
+        dead_letters=DeadLetters(producer),
+        segments=lambda number: SegmentLog(store, number),
+        releaser=Releaser(
+            producer=producer,
+            codec=PAIRS,
+            topic="behavior-pairs",
+            lag=known_lag,
+            share=lambda: 1.0,
+            now=lambda: NOW,
+            budget=Budget(Window(least=window, most=window)),
+        ),
+        rules=Rules(),
+        flush_s=0.0,
+    )
+    await handler.start()
+    await handler.assigned("pair-counts", frozenset({0}))
+    background = asyncio.create_task(handler.background())
+    yield Sampler(handler, producer, background)
+    background.cancel()
+    with suppress(asyncio.CancelledError, SinkUnconfirmed):
+        await background
+    await handler.revoked("pair-counts", frozenset({0}))
+
+
+def tents(count: int) -> Combined:
+    return searches([row for number in range(count) for row in bought(f"tent {number}", "tent-1", 4, tag=f"{number}")])
+
+
+async def test_a_pair_that_qualifies_is_released_once_and_its_fetch_is_acked() -> None:
+    async with sampler(MemorySegments()) as one:
+        kept = await one.take(tents(1))
+        await asyncio.wait_for(kept, SOON_S)
+        await until(lambda: len(one.producer.released()) == 1)
+        await asyncio.wait_for(await one.take(tents(1)), SOON_S)  # redelivered
+        await one.settled()
+        assert [pair.query for pair in one.producer.released()] == ["tent 0"]
+        assert one.producer.sent[-1][2] == one.producer.released()[0].pair_id.encode()
+
+
+async def test_a_fetch_is_acked_no_sooner_than_a_confirmed_segment_holds_it() -> None:
+    store = HeldSegments()
+    async with sampler(store) as one:
+        kept = await one.take(tents(1))
+        done, _ = await asyncio.wait({kept}, timeout=0.1)
+        assert not done
+        store.let.set()
+        await asyncio.wait_for(kept, SOON_S)
+        assert store.live
+
+
+async def test_handle_waits_while_too_many_fetches_are_not_durable() -> None:
+    store = HeldSegments()
+    async with sampler(store) as one:
+        # The first is being flushed, which holds the partition; the others wait for it, until there is no more room.
+        first = await one.take(tents(1))
+        await until(one.handler.works[0].owned.lock.locked)
+        more = [asyncio.create_task(one.take(tents(1))) for _ in range(2 * MAX_UNFLUSHED)]
+        done, _ = await asyncio.wait(more, timeout=0.1)
+        assert len(done) < MAX_UNFLUSHED
+        store.let.set()
+        await asyncio.wait_for(asyncio.gather(first, *[await each for each in more]), SOON_S)
+
+
+async def test_what_is_not_durable_when_a_partition_is_lost_is_never_acked() -> None:
+    store = HeldSegments()
+    async with sampler(store) as one:
+        kept = await one.take(tents(1))
+        await one.handler.revoked("pair-counts", frozenset({0}))
+        with pytest.raises(asyncio.CancelledError):
+            await kept
+        assert not store.live
+
+
+async def test_a_graceful_stop_flushes_what_is_held() -> None:
+    store = MemorySegments()
+    async with sampler(store) as one:
+        kept = await one.take(tents(1))
+        await one.handler.stop(Deadline.after(SOON_S))
+        await asyncio.wait_for(kept, SOON_S)
+        assert {record.table for record in store.live.values()} >= {"facts", "heads", "products"}
+
+
+@pytest.mark.parametrize("lag", [None, 64, 1_000])
+async def test_nothing_is_released_while_the_queue_is_full_or_unknown(lag: int | None) -> None:
+    async with sampler(MemorySegments(), lag=lag) as one:
+        await asyncio.wait_for(await one.take(tents(5)), SOON_S)
+        await one.settled()
+        assert one.handler.works[0].owned.board.qualified.height == 5
+        assert not one.producer.released()
+
+
+async def test_no_more_is_released_than_the_window_lets() -> None:
+    async with sampler(MemorySegments(), lag=61) as one:
+        await asyncio.wait_for(await one.take(tents(9)), SOON_S)
+        await until(lambda: len(one.producer.released()) == 3)
+        assert one.handler.works[0].owned.board.due(NOW).height == 6
+
+
+async def test_the_next_owner_goes_on_with_what_was_not_asked() -> None:
+    store = MemorySegments()
+    async with sampler(store, lag=61) as one:
+        await asyncio.wait_for(await one.take(tents(9)), SOON_S)
+        await until(lambda: len(one.producer.released()) == 3)
+        await one.handler.stop(Deadline.after(SOON_S))
+        asked = {pair.pair_id for pair in one.producer.released()}
+    async with sampler(store) as two:
+        await until(lambda: len(two.producer.released()) == 6)
+        await two.settled()
+        assert asked.isdisjoint(pair.pair_id for pair in two.producer.released())
+
+
+async def test_a_broker_that_does_not_confirm_stops_the_worker() -> None:
+    async with sampler(MemorySegments(), refuses=True) as one:
+        await one.take(tents(1))
+        with pytest.raises(SinkUnconfirmed):
+            await asyncio.wait_for(asyncio.shield(one.background), SOON_S)
