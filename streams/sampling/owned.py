@@ -68,7 +68,7 @@ class Owned:
             if self.dropped:
                 held.cancel()
                 return held
-            await asyncio.to_thread(add)
+            await _in_thread(add)
             self.unflushed.append(held)
         self.gained.set()
         self.wake.set()
@@ -131,7 +131,7 @@ class Owned:
 
     async def _with_state(self, work: Callable[[], T]) -> T:
         async with self.lock:
-            return await asyncio.to_thread(work)
+            return await _in_thread(work)
 
     def _round(self) -> pl.DataFrame | None:
         began_s = time.monotonic()
@@ -158,3 +158,14 @@ class Owned:
 
 REASON_CODES = {reason.value: code for code, reason in enumerate(SampleReason)}
 """Codes of the table of what was asked; reasons are only ever added at the end."""
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """`asyncio.to_thread` that ends no sooner than its thread does, cancelled or not: whoever takes the turn next must
+    find nobody at work on the state."""
+    working = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait({working})
+        raise

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,7 +22,7 @@ from schemas.codec import Codec
 from schemas.records import Action, BehaviorPair, CoPurchase, PairCounts, PairKind, Product, QueryPurchase
 from schemas.registry import Registry
 from streams import topics
-from streams.blocks import FactAction
+from streams.blocks import FactAction, to_ipc
 from streams.fetch.handler import RawRecord
 from streams.fetch.watch import Watch
 from streams.ingest import handler as ingest
@@ -35,6 +36,7 @@ from streams.sampling.blocks_in import decode
 from streams.worker import Worker
 from tests.integration.test_bad_records import read_all
 from tests.sampling.cluster import NOW, Cluster
+from tests.sampling.examples import bought, searches
 
 pytestmark = pytest.mark.integration
 
@@ -184,10 +186,21 @@ class Released:
         self.pairs: list[BehaviorPair] = []
 
     def more(self) -> list[BehaviorPair]:
-        while (message := self.reader.poll(0.2)) is not None:
-            if message.error() is None:
-                self.pairs.append(self.codec.decode(message.value()))
+        """Until nothing comes for a while."""
+        while self._read(0.2):
+            pass
         return self.pairs
+
+    def some(self) -> list[BehaviorPair]:
+        """With the next that comes."""
+        self._read(0.2)
+        return self.pairs
+
+    def _read(self, timeout_s: float) -> bool:
+        message = self.reader.poll(timeout_s)
+        if message is not None and message.error() is None:
+            self.pairs.append(self.codec.decode(message.value()))
+        return message is not None
 
     def levels(self) -> dict[str, int]:
         """pair_id → greatest level of support at which it was released."""
@@ -273,3 +286,45 @@ async def test_a_block_that_is_none_goes_to_the_dead_letters_and_its_neighbours_
 
 def missing(wanted: dict[str, tuple[PairKind, int]], found: dict[str, int]) -> list[str]:
     return [pair for pair, (_, support) in wanted.items() if found.get(pair, 0) < support.bit_length()]
+
+
+async def test_an_event_that_makes_a_pair_qualify_is_felt_within_a_second(
+    settings: Settings, registry: Registry, samplers: Samplers, released: Released
+) -> None:
+    """From the block in pair-counts to the pair in behavior-pairs, in a sampler that has other things to hold."""
+    running = samplers.start()
+    produce(settings, registry, events(0, 200))
+    await ingest_all(settings, registry)
+    wanted = await asyncio.to_thread(should_be, settings, registry)
+    await until(lambda: not missing(wanted, released.levels()))
+    took_s = []
+    codec = Codec("pair-counts", PairCounts, registry)
+    producer = Producer(client_config(settings) | {"linger.ms": 0})
+    for number in range(5):
+        tables = searches(bought(f"something new {number}", "tent-1", 4, tag=f"{number}")).tables
+        blocks = [(n, tables(n, settings.topic_partitions)) for n in range(settings.topic_partitions)]
+        before = len(released.more())
+        began_s = time.monotonic()
+        for partition, block in ((n, block) for n, block in blocks if block.facts.height):
+            producer.produce(
+                settings.topic_prefix + "pair-counts", value=codec.encode(as_record(block)), partition=partition
+            )
+        assert producer.flush(10.0) == 0
+        await until(lambda: len(released.some()) > before)  # noqa: B023 - awaited within the turn
+        took_s.append(time.monotonic() - began_s)
+    samplers.stop(running, signal.SIGTERM)
+    print("seconds to behavior-pairs:", [round(each, 3) for each in sorted(took_s)], file=sys.stderr)
+    assert sorted(took_s)[len(took_s) // 2] < 1.0
+
+
+def as_record(tables: Tables) -> PairCounts:
+    return PairCounts(
+        source_topic="query-purchase",
+        source_partition=0,
+        first_offset=0,
+        last_offset=0,
+        layout=1,
+        facts=to_ipc(tables.facts),
+        heads=to_ipc(tables.heads),
+        products=to_ipc(tables.products),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -243,3 +244,26 @@ async def test_a_broker_that_does_not_confirm_stops_the_worker() -> None:
         await one.take(tents(1))
         with pytest.raises(SinkUnconfirmed):
             await asyncio.wait_for(asyncio.shield(one.background), SOON_S)
+
+
+async def test_a_turn_ends_no_sooner_than_its_thread_even_when_it_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with sampler(MemorySegments()) as one:
+        owned = one.handler.works[0].owned
+        await one.settled()
+        going, over = threading.Event(), threading.Event()
+
+        def slowly(_: object) -> None:
+            going.set()
+            over.wait(SOON_S)
+
+        monkeypatch.setattr(owned.state, "ask", slowly)
+        due = owned.board.due(NOW)
+        turn = asyncio.create_task(owned.asked(due, NOW))
+        await until(going.is_set)
+        turn.cancel()
+        done, _ = await asyncio.wait({turn}, timeout=0.05)
+        assert not done
+        assert owned.lock.locked()
+        over.set()
+        with pytest.raises(asyncio.CancelledError):
+            await turn
