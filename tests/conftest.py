@@ -12,12 +12,17 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from cosmo.runtime.settings import Settings
 from cosmo.stack.home import Home
 from cosmo.stack.parts import Name
 from cosmo.stack.ports import Ports
 from cosmo.stack.stack import Stack
+
+# An example that is slow on a busy machine is no failure; what must be fast has a test that says so.
+hypothesis_settings.register_profile("cosmo", deadline=None)
+hypothesis_settings.load_profile("cosmo")
 
 _AT_ONCE = frozenset(Name) - {Name.MODEL}
 

@@ -56,10 +56,10 @@ class Board:
         self._unlearned = deque(self.state.heads())
         self._dirty.update(dict.fromkeys(self._unlearned))
 
-    def touch(self, heads: Iterable[int]) -> None:
-        """These heads have new facts."""
+    def touch(self, heads: Iterable[int], *, figures: bool = True) -> None:
+        """These heads have new facts. ``figures``: they may change figures of the whole stream; vouchers do not."""
         self._dirty.update((head, None) for head in heads if head != TOTALS_HEAD)
-        self._version += 1
+        self._version += figures
 
     @property
     def dirty(self) -> int:

@@ -12,7 +12,7 @@ from typing import TypeVar
 import polars as pl
 
 from schemas.records import BehaviorPair, SampleReason
-from streams.blocks import FACTS
+from streams.blocks import FACTS, FactAction
 from streams.ingest.facts import Tables
 from streams.sampling.board import Board
 from streams.sampling.described import described
@@ -27,6 +27,9 @@ ROUND_S = 0.05
 LEAST_HEADS, MOST_HEADS = 16, 8_192
 REFRESH_SHARE = 20
 """Figures over all heads are reckoned anew after a pause of this many times what it took: 5 % of the time."""
+SWEEP_SHARE = 4
+"""After a round of looking at heads again whose facts did not change comes a pause of this many times what it took, in
+which new facts go first: 20 % of the time. The sweep's end is not urgent, and the model runs on the same machine."""
 DUE_FOR_S = 60.0
 """What is due is listed anew at least this often, because pairs also fall due by growing old."""
 
@@ -47,6 +50,7 @@ class Owned:
     dropped: bool = False
     _heads: int = LEAST_HEADS
     _refresh_at_s: float = 0.0
+    _sweep_at_s: float = 0.0
     _due: pl.DataFrame | None = None
     _due_until_s: float = 0.0
 
@@ -61,7 +65,7 @@ class Owned:
         """Take in a fetch; the future is set by whoever flushes, and cancelled when the partition is dropped."""
 
         def add() -> None:
-            self.board.touch(self.state.add(tables))
+            self.board.touch(self.state.add(tables), figures=_has_shoppers(tables))
 
         held: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         async with self.lock:
@@ -102,7 +106,8 @@ class Owned:
         """How long to wait for `wake` when there is nothing to do for now; None: until it comes."""
         if self.board.settled:
             return None
-        return max(0.0, self._refresh_at_s - time.monotonic())
+        at_s = [self._sweep_at_s] * self.board.sweeping + [self._refresh_at_s] * self.board.knowledge.has_news
+        return max(0.0, min(at_s, default=0.0) - time.monotonic())
 
     async def due(self, now: datetime) -> pl.DataFrame:
         """What should be asked now; see `Board.due`."""
@@ -142,8 +147,9 @@ class Owned:
             return FACTS.to_frame()
         if self.board.learning or self.board.dirty:
             vouchers = self.board.step(self._heads)
-        elif self.board.sweeping:
+        elif self.board.sweeping and began_s >= self._sweep_at_s:
             vouchers = self.board.sweep(self._heads)
+            self._sweep_at_s = began_s + (1 + SWEEP_SHARE) * (time.monotonic() - began_s)
         else:
             return None
         self._adapt(time.monotonic() - began_s)
@@ -158,6 +164,11 @@ class Owned:
 
 REASON_CODES = {reason.value: code for code, reason in enumerate(SampleReason)}
 """Codes of the table of what was asked; reasons are only ever added at the end."""
+
+
+def _has_shoppers(tables: Tables) -> bool:
+    """Whether shoppers' facts are in a block, or vouchers alone."""
+    return bool((tables.facts["action"] != FactAction.VOUCHER).any())
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
