@@ -31,7 +31,7 @@ from schemas.registry import Registry
 from streams.kafka.admin import create_topics
 from streams.kafka.clients import client_config
 
-CHILD_S = 300.0
+CHILD_S = 120.0
 """No measured process takes longer; one that does hangs."""
 
 

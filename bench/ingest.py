@@ -9,6 +9,7 @@ environment of its own, made by `make bench` (bench/requirements-quix.txt); with
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import secrets
 import sys
@@ -16,12 +17,15 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from confluent_kafka import KafkaException
+
 from bench.events import Shop, searches
 from bench.harness import Goal, Run, Section, at_least, child, fill, finish, paired, stack
 from cosmo.runtime.settings import Settings
 from schemas import avsc
 from schemas.registry import Registry
 from streams import topics
+from streams.kafka.clients import admin
 
 OURS = "Cosmo ingest, everything"
 FAUST, QUIX, CONFLUENT = "Faust", "Quix Streams", "confluent-kafka + fastavro"
@@ -64,8 +68,16 @@ def schema_id(settings: Settings) -> int:
 
 
 def ours(settings: Settings, events: int) -> Run:
-    """Our worker reads the topic in a consumer group that has committed nothing yet."""
+    """Our worker reads the topic from its beginning: what an earlier repeat committed is forgotten."""
+    forget(settings, topics.group("ingest", settings.topic_prefix))
     return child(OURS, (sys.executable, "-m", "bench.peers.cosmo_ingest"), _env(settings, events))
+
+
+def forget(settings: Settings, group: str) -> None:
+    """Delete a consumer group, if there is one."""
+    client = admin(settings)  # held: its futures fail when it is collected
+    with contextlib.suppress(KafkaException):
+        client.delete_consumer_groups([group])[group].result(30.0)
 
 
 def peer(settings: Settings, name: str, command: tuple[str, ...], events: int) -> Run:

@@ -4,55 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, overload, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from cosmo.runtime.deadline import Deadline
+from streams.fetch.records import RawRecord, Records, Spans
 
-
-@dataclass(frozen=True, slots=True)
-class RawRecord:
-    """A record as the broker keeps it, byte for byte."""
-
-    offset: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
-
-
-class Consumed(Protocol):
-    """A record as aiokafka hands it over; `aiokafka.ConsumerRecord` is one."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
-
-
-class ConsumedRecords(Sequence[RawRecord]):
-    """aiokafka's records seen as `RawRecord`, made only where one is looked at: most fetches are used as columns."""
-
-    __slots__ = ("consumed",)
-
-    def __init__(self, consumed: Sequence[Consumed]) -> None:
-        self.consumed = consumed
-
-    def __len__(self) -> int:
-        return len(self.consumed)
-
-    @overload
-    def __getitem__(self, index: int) -> RawRecord: ...
-    @overload
-    def __getitem__(self, index: slice) -> ConsumedRecords: ...
-    def __getitem__(self, index: int | slice) -> RawRecord | ConsumedRecords:
-        if isinstance(index, slice):
-            return ConsumedRecords(self.consumed[index])
-        record = self.consumed[index]
-        return RawRecord(record.offset, record.timestamp, record.key, record.value, tuple(record.headers))
-
-    def values(self) -> list[bytes | None]:
-        return [record.value for record in self.consumed]
+__all__ = ["Background", "Fetch", "Handler", "RawRecord"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +21,17 @@ class Fetch:
     records: Sequence[RawRecord]
 
     @property
-    def values(self) -> list[bytes | None]:
+    def values(self) -> Spans:
         """Values alone, in order; cheap, because it makes no `RawRecord`."""
-        if isinstance(self.records, ConsumedRecords):
-            return self.records.values()
-        return [record.value for record in self.records]
+        if isinstance(self.records, Records):
+            return self.records.values
+        return Spans.of([record.value for record in self.records])
 
     def has_header(self, name: str) -> bool:
         """Whether any record carries this header."""
-        records = self.records.consumed if isinstance(self.records, ConsumedRecords) else self.records
-        return any(header == name for record in records if record.headers for header, _ in record.headers)
+        if isinstance(self.records, Records):
+            return self.records.has_header(name)
+        return any(header == name for record in self.records for header, _ in record.headers)
 
     @property
     def first_offset(self) -> int:

@@ -13,17 +13,49 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Any, ClassVar
 
+from aiokafka.errors import ConsumerStoppedError
+from aiokafka.structs import ConsumerRecord
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 
-from streams.fetch.handler import ConsumedRecords, Fetch
-from streams.fetch.ledger import Ledger
+from streams.fetch.handler import Fetch
+from streams.fetch.ledger import Entry, Ledger
+from streams.fetch.prefetch import Fetched, Prefetch
 
 SCHEME = "fetch"
 
 REVOKE_COMMIT_S = 5.0
 """A rebalance waits for this commit; longer and the group would wait for one slow coordinator."""
+
+
+class FetchThread(driver.AIOKafkaConsumerThread):
+    """Faust's thread for aiokafka, which reads fetches ahead. Everything here runs in that thread's event loop."""
+
+    _prefetch: Prefetch
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        conf = self.app.conf
+        consumer = self._ensure_consumer()
+        self._prefetch = Prefetch(
+            consumer._fetcher, most=conf.broker_max_poll_records, check_crcs=conf.broker_check_crcs
+        )
+
+    async def _fetch_records(
+        self,
+        consumer: Any,
+        active_partitions: Any,
+        timeout: float | None = None,  # noqa: ASYNC109 - Faust's signature
+        max_records: int | None = None,
+    ) -> dict[TP, Any]:
+        """A `Fetched` by partition, where Faust's own gives lists of records."""
+        if not self.consumer.flow_active:
+            return {}
+        if consumer._closed or consumer._fetcher._closed:
+            raise ConsumerStoppedError
+        with consumer._fetcher._subscriptions.fetch_context():
+            return await self._prefetch.next(active_partitions, timeout or 0.0)
 
 
 class FetchConsumer(driver.Consumer):
@@ -35,27 +67,36 @@ class FetchConsumer(driver.Consumer):
         self.ledgers = defaultdict(Ledger)
         super().__init__(*args, **kwargs)
 
+    def _new_consumer_thread(self) -> FetchThread:
+        return FetchThread(self, loop=self.loop, beacon=self.beacon)
+
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's signature
         """Yield one message per partition of what was fetched. Stops when the flow does: what is dropped here was
         not entered in a ledger, and Faust seeks back to the committed offsets before the flow resumes."""
-        records, active = await self._wait_next_records(timeout)
+        found, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id
-        if records is None or self.should_stop:
+        if found is None or self.should_stop:
             return
         if not self.flow_active:
             await self.perform_seek()
             return
-        for tp, fetched in records.items():
+        fetches: dict[TP, Any] = dict(found)
+        for tp, fetched in fetches.items():
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
-            if fetched and (active is None or tp in active or tp in self._buffered_partitions):
-                yield tp, self._fetch_message(tp, fetched)
+            if active is None or tp in active or tp in self._buffered_partitions:
+                entry = self.ledgers[tp].deliver(fetched.next_offset - 1, time.monotonic())
+                if len(fetched.records):
+                    yield tp, self._fetch_message(tp, fetched, entry)
+                else:
+                    self.ledgers[tp].ack(entry)
 
-    def _fetch_message(self, tp: TP, fetched: list[Any]) -> Any:
-        message: Any = self._to_message(tp, fetched[-1])
-        message.key = None
-        message.value = Fetch(tp.topic, tp.partition, ConsumedRecords(fetched))
-        message.entry = self.ledgers[tp].deliver(fetched[-1].offset, time.monotonic())
+    def _fetch_message(self, tp: TP, fetched: Fetched, entry: Entry) -> Any:
+        last = fetched.records[-1]
+        record = ConsumerRecord(tp.topic, tp.partition, last.offset, last.timestamp_ms, 0, None, None, None, -1, -1, ())
+        message: Any = self._to_message(tp, record)
+        message.value = Fetch(tp.topic, tp.partition, fetched.records)
+        message.entry = entry
         return message
 
     def ack(self, message: Any) -> bool:

@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import repeat
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from schemas.codec import Codec
@@ -22,6 +22,7 @@ from schemas.errors import BadRecord, Undecodable
 from schemas.framing import ID_FRAME_BYTES, ID_MAGIC, VALUE_SCHEMA_HEADER, SchemaKey, split_frame
 from schemas.records import CoPurchase, QueryPurchase
 from streams.fetch.handler import Fetch, RawRecord
+from streams.fetch.records import Ints, Spans
 from streams.ingest.block import BlockReader, NotText
 
 SMALLEST_BLOCK = 32
@@ -77,15 +78,15 @@ class _Block:
     """Records of one schema: where they are in the fetch, and their bodies."""
 
     key: SchemaKey
-    indexes: Sequence[int]
-    bodies: list[bytes]
+    indexes: Ints
+    bodies: Spans
 
     def halves(self) -> tuple[_Block, _Block]:
         at = len(self.indexes) // 2
-        return (
-            _Block(self.key, self.indexes[:at], self.bodies[:at]),
-            _Block(self.key, self.indexes[at:], self.bodies[at:]),
-        )
+        return self._part(slice(None, at)), self._part(slice(at, None))
+
+    def _part(self, part: slice) -> _Block:
+        return _Block(self.key, self.indexes[part], self.bodies.take(part))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,43 +115,40 @@ class Decoder(Generic[R]):
         return Decoded(pl.concat(frames), batch.bad)
 
     def _blocks(self, fetch: Fetch, batch: _Batch) -> Iterable[_Block]:
-        """The records by schema. Most fetches have one, which a look at the first bytes of each value tells."""
+        """The records by schema. The usual framing is told from the values' first bytes, all at once."""
         values = fetch.values
-        headers = fetch.has_header(VALUE_SCHEMA_HEADER)
-        first = (values[0] or b"")[:ID_FRAME_BYTES]
-        if not headers and len(first) == ID_FRAME_BYTES and first[0] == ID_MAGIC and _all_start_with(first, values):
-            bodies = [value[ID_FRAME_BYTES:] for value in values if value is not None]
-            return [_Block(int.from_bytes(first[1:], "big"), range(len(values)), bodies)]
-        return self._blocks_by_schema(fetch, values, headers, batch)
+        usual = _framed_by_id(values) & (not fetch.has_header(VALUE_SCHEMA_HEADER))
+        for key, indexes in _by_schema_id(values, np.flatnonzero(usual)):
+            yield _Block(key, indexes, values.take(indexes).without_first(ID_FRAME_BYTES))
+        yield from self._framed_otherwise(fetch, np.flatnonzero(~usual).tolist(), batch)
 
-    def _blocks_by_schema(
-        self, fetch: Fetch, values: list[bytes | None], headers: bool, batch: _Batch
-    ) -> Iterable[_Block]:
+    def _framed_otherwise(self, fetch: Fetch, indexes: list[int], batch: _Batch) -> Iterable[_Block]:
         found: dict[SchemaKey, tuple[list[int], list[bytes]]] = defaultdict(lambda: ([], []))
-        for index, value in enumerate(values):
+        for index in indexes:
+            record = fetch.records[index]
             try:
-                key, at = split_frame(value, fetch.records[index].headers if headers else ())
+                key, at = split_frame(record.value, record.headers)
             except Undecodable as error:
-                batch.bad.append(Bad(fetch.records[index], error.reason, error.detail))
+                batch.bad.append(Bad(record, error.reason, error.detail))
             else:
                 found[key][0].append(index)
-                found[key][1].append((value or b"")[at:])
-        return [_Block(key, indexes, bodies) for key, (indexes, bodies) in found.items()]
+                found[key][1].append((record.value or b"")[at:])
+        for key, (at_indexes, bodies) in found.items():
+            yield _Block(key, np.array(at_indexes, np.int64), Spans.of(bodies))
 
     def _columns(self, fetch: Fetch, block: _Block, now: datetime, batch: _Batch) -> None:
         reader = self._reader(block.key)
         if reader is None:
-            self._one_by_one(fetch, block.indexes, now, batch)
+            self._one_by_one(fetch, block.indexes.tolist(), now, batch)
             return
         try:
             frame, fit = reader.read(block.bodies)
         except NotText:
             self._smaller(fetch, block, now, batch)
             return
-        indexes = np.asarray(block.indexes, np.int64)
         unusual: pl.Series = self.shape.unusual(frame, now)
-        batch.frames.append(self.shape.from_block(frame.filter(~unusual)))
-        odd = np.concatenate((indexes[~fit], indexes[fit][unusual.to_numpy()]))
+        batch.frames.append(self.shape.from_block(frame.filter(~unusual) if unusual.any() else frame))
+        odd = np.concatenate((block.indexes[~fit], block.indexes[fit][unusual.to_numpy()]))
         self._one_by_one(fetch, odd.tolist(), now, batch)
 
     def _reader(self, key: SchemaKey) -> BlockReader | None:
@@ -165,7 +163,7 @@ class Decoder(Generic[R]):
 
     def _smaller(self, fetch: Fetch, block: _Block, now: datetime, batch: _Batch) -> None:
         if len(block.indexes) <= SMALLEST_BLOCK:
-            self._one_by_one(fetch, block.indexes, now, batch)
+            self._one_by_one(fetch, block.indexes.tolist(), now, batch)
         else:
             for half in block.halves():
                 self._columns(fetch, half, now, batch)
@@ -181,5 +179,16 @@ class Decoder(Generic[R]):
                 batch.rows.append(self.shape.from_record(checked))
 
 
-def _all_start_with(prefix: bytes, values: Sequence[bytes | None]) -> bool:
-    return None not in values and all(map(bytes.startswith, values, repeat(prefix)))  # type: ignore[arg-type]
+def _framed_by_id(values: Spans) -> npt.NDArray[np.bool_]:
+    """Which values begin with a whole frame of the usual kind."""
+    framed = values.sizes >= ID_FRAME_BYTES
+    framed[framed] = values.buffer[values.starts[framed]] == ID_MAGIC
+    return framed
+
+
+def _by_schema_id(values: Spans, indexes: Ints) -> Iterable[tuple[int, Ints]]:
+    """(schema id, indexes of its records) for records framed by an id."""
+    buffer, starts = values.buffer, values.starts[indexes]
+    ids = sum(buffer[starts + place].astype(np.int64) << (32 - 8 * place) for place in range(1, ID_FRAME_BYTES))
+    for key in np.unique(ids).tolist():
+        yield key, indexes[ids == key]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -19,8 +19,9 @@ from schemas.records import CoPurchase, PairCounts, QueryPurchase
 from schemas.registry import SchemaLookup
 from streams import topics
 from streams.fetch.handler import Fetch
+from streams.fetch.records import Spans
 from streams.ingest.block import BlockReader
-from streams.ingest.decode import Decoder
+from streams.ingest.decode import Bad, Decoder
 from streams.ingest.facts import Combined, from_orders, from_searches
 from streams.ingest.shapes import ORDERS, SEARCHES
 from streams.ingest.shuffle import blocks
@@ -32,6 +33,20 @@ MAX_IN_FLIGHT = 8
 more than this only fills memory when the brokers are slow."""
 
 
+MAX_COMPUTING = 2
+"""Fetches computed at the same time. Most of the work is native and leaves Python's lock to the other thread; a third
+would mostly wait for that lock."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """What one fetch comes to: dead letters, and encoded blocks with the partitions they go to."""
+
+    bad: list[Bad]
+    blocks: list[tuple[int, bytes]] = field(default_factory=list)
+    facts: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """What is done with the fetches of one input topic."""
@@ -41,7 +56,7 @@ class Route:
 
     def warm_up(self) -> None:
         """Take a fetch of no records all the way."""
-        BlockReader(avsc.load(self.decoder.codec.topic_name)).read([])
+        BlockReader(avsc.load(self.decoder.codec.topic_name)).read(Spans.of([]))
         self.facts(self.decoder.shape.rows.to_frame())
 
 
@@ -60,6 +75,7 @@ class IngestHandler:
     partitions: int = 0
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_IN_FLIGHT))
+    _threads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_COMPUTING))
 
     async def start(self) -> None:
         """Look up and import what the first fetch would otherwise wait for (a second, most of it pyarrow)."""
@@ -78,40 +94,42 @@ class IngestHandler:
         """Nothing: the worker waits for what is in flight."""
 
     async def handle(self, fetch: Fetch) -> Awaitable[None]:
-        """Process a fetch and queue what it makes; returns when there is room for it."""
+        """Take a fetch on when there is room for it; its promise is kept when all that it makes is confirmed."""
         await self._room.acquire()
+        return asyncio.create_task(self._process(fetch))
+
+    async def _process(self, fetch: Fetch) -> None:
+        """1. compute in a thread, 2. queue dead letters and blocks, 3. wait until the brokers have them."""
         try:
-            sent = await self._process(fetch)
-        except BaseException:
-            self._room.release()
-            raise
-        return self._confirmed(sent)
-
-    async def _process(self, fetch: Fetch) -> list[asyncio.Future[None]]:
-        route = self.routes[fetch.topic]
-        decoded = await asyncio.to_thread(route.decoder.decode, fetch, self.now())
-        self.dead_letters.account(fetch.topic, seen=len(fetch.records), dead=len(decoded.bad))
-        sent = [
-            await self.dead_letters.enqueue(
-                fetch.topic, fetch.partition, bad.record, reason=bad.reason, detail=bad.detail
-            )
-            for bad in decoded.bad
-        ]
-        if decoded.rows.height:
-            combined = await asyncio.to_thread(route.facts, decoded.rows)
-            counter("cosmo_facts_total").labels(fetch.topic).inc(combined.facts.height)
-            for partition, block in blocks(fetch, combined, self.partitions):
-                sent.append(await self._enqueue(partition, block))
-        return sent
-
-    async def _enqueue(self, partition: int, block: PairCounts) -> asyncio.Future[None]:
-        return await self.producer.enqueue(self.blocks_topic, self.blocks_codec.encode(block), partition=partition)
-
-    async def _confirmed(self, sent: Iterable[asyncio.Future[None]]) -> None:
-        try:
+            async with self._threads:
+                made = await asyncio.to_thread(self._compute, fetch)
+            self.dead_letters.account(fetch.topic, seen=len(fetch.records), dead=len(made.bad))
+            counter("cosmo_facts_total").labels(fetch.topic).inc(made.facts)
+            sent = [await self._enqueue_dead(fetch, bad) for bad in made.bad]
+            sent += [
+                await self.producer.enqueue(self.blocks_topic, block, partition=partition)
+                for partition, block in made.blocks
+            ]
             await asyncio.gather(*sent)
         finally:
             self._room.release()
+
+    def _compute(self, fetch: Fetch) -> _Made:
+        route = self.routes[fetch.topic]
+        decoded = route.decoder.decode(fetch, self.now())
+        if not decoded.rows.height:
+            return _Made(bad=decoded.bad)
+        combined = route.facts(decoded.rows)
+        made = [
+            (partition, self.blocks_codec.encode(block))
+            for partition, block in blocks(fetch, combined, self.partitions)
+        ]
+        return _Made(bad=decoded.bad, blocks=made, facts=combined.facts.height)
+
+    async def _enqueue_dead(self, fetch: Fetch, bad: Bad) -> asyncio.Future[None]:
+        return await self.dead_letters.enqueue(
+            fetch.topic, fetch.partition, bad.record, reason=bad.reason, detail=bad.detail
+        )
 
 
 def build(

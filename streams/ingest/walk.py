@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from streams.fetch.records import Spans
+
 Positions = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
@@ -22,18 +24,16 @@ _MOST_VARINT_BYTES = 9
 """A tenth byte would hold only the 64th bit; no length, count, index or instant of ours comes near it."""
 
 
-def well_formed(schema: Any, bodies: Sequence[bytes], data: bytes) -> Mask:
+def well_formed(schema: Any, bodies: Spans) -> Mask:
     """For each body, whether it is exactly one record of ``schema`` in the encoding that encoders write.
 
-    ``data`` is the bodies joined. False is not a verdict: a rare but legal encoding (an array in several blocks) is
-    also False, and the record path decides.
+    False is not a verdict: a rare but legal encoding (an array in several blocks) is also False, and the record path
+    decides.
     """
-    ends = np.cumsum(np.fromiter(map(len, bodies), np.int64, len(bodies)))
-    starts = np.concatenate(([0], ends[:-1]))
-    walk = _Walk(np.frombuffer(data + b"\x00", np.uint8), ends, np.ones(len(bodies), np.bool_), _named_types(schema))
-    rows = np.arange(len(bodies))
-    at = walk.value(schema, rows, starts)
-    fit: Mask = walk.ok & (at == ends)
+    data = bodies.buffer if bodies.data else np.zeros(1, np.uint8)
+    walk = _Walk(data, bodies.ends, np.ones(len(bodies), np.bool_), _named_types(schema))
+    at = walk.value(schema, np.arange(len(bodies)), bodies.starts)
+    fit: Mask = walk.ok & (at == bodies.ends)
     return fit
 
 

@@ -1,0 +1,179 @@
+"""Takes the broker's fetch responses as bytes, so that the next is under way while this one is worked on.
+
+aiokafka's fetcher still decides what to ask of whom, and follows leaders, seeks and assignments. It asks for a
+partition again only when its last response has been used up; here that is at once, because the response is taken whole,
+as bytes, and cut into fetches later. Nothing here is used from more than one thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka.consumer.fetcher import FetchError
+from aiokafka.errors import CorruptRecordException
+from aiokafka.protocol.fetch import FetchRequest
+
+from streams.fetch.batches import Batch, parse, split
+from streams.fetch.records import Records
+
+HELD_BATCHES = 2
+"""A partition's next response is taken when fewer batches than this are left of the last: there is always one to go on
+with, and a partition holds about two responses at most (of `Settings.fetch_bytes` each, compressed as they came)."""
+
+MAX_WAIT_MS = 250
+"""How long a broker may hold a request for data that is not there yet. A partition whose last fetch was just used up
+waits for that request to come back before it is asked for, so this bounds what a quiet neighbour can cost it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """Records of one partition, perhaps none (all compacted away), and the offset behind them."""
+
+    records: Records
+    next_offset: int
+
+
+@dataclass(slots=True)
+class Held:
+    """What has been taken of a partition and not been handed over, in order and without a gap."""
+
+    position: int
+    """Where the next hand-over begins."""
+    end: int
+    """Behind all of it; aiokafka's own position, unless somebody has moved that."""
+    assignment: Any = None
+    batches: deque[Batch] = field(default_factory=deque)
+    cut: deque[Fetched] = field(default_factory=deque)
+
+    def add(self, batches: Collection[Batch]) -> None:
+        self.batches.extend(batches)
+        self.end = self.batches[-1].next_offset
+
+    def pop(self, most: int) -> Fetched:
+        """The next fetch: ``most`` records or fewer. Raises CorruptRecordException."""
+        if not self.cut:
+            self._cut(most)
+        fetched = self.cut.popleft()
+        self.position = fetched.next_offset
+        return fetched
+
+    def _cut(self, most: int) -> None:
+        batches = [self.batches.popleft()]
+        count = batches[0].count
+        while self.batches and (count := count + self.batches[0].count) <= most:
+            batches.append(self.batches.popleft())
+        records = parse(batches, self.position)
+        parts = [records[at : at + most] for at in range(0, len(records), most)] or [records]
+        self.cut.extend(Fetched(part, int(part.offsets[-1]) + 1) for part in parts[:-1])
+        self.cut.append(Fetched(parts[-1], batches[-1].next_offset))
+
+
+class Tap:
+    """aiokafka's client, with the bytes of each fetch response kept aside, by partition and offset asked for."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.responses: dict[Any, tuple[int, bytes]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    async def send(self, node_id: int, request: Any, **options: Any) -> Any:
+        """Send as the client does."""
+        response = await self._client.send(node_id, request, **options)
+        if isinstance(request, FetchRequest):
+            asked = {(topic, number): offset for topic, parts in request.topics for number, offset, _ in parts}
+            for topic, partitions in response.topics or ():
+                for number, error_code, _, *_, data in partitions:
+                    if error_code == 0 and data:
+                        self.responses[topic, number] = asked[topic, number], data
+        return response
+
+
+class Prefetch:
+    """Hands over one fetch after another from responses that are taken as soon as they have come."""
+
+    def __init__(self, fetcher: Any, *, most: int, check_crcs: bool) -> None:
+        fetcher._client = self._tap = Tap(fetcher._client)
+        fetcher._fetch_max_wait_ms = MAX_WAIT_MS
+        self._fetcher = fetcher
+        self._most = most
+        self._check_crcs = check_crcs
+        self._held: dict[Any, Held] = {}
+
+    async def next(self, active: Collection[Any] | None, timeout_s: float) -> dict[Any, Fetched]:
+        """The next fetch of one of the active partitions (None: of any), each in its turn; empty after the timeout.
+
+        Raises what aiokafka raises: CorruptRecordException, TopicAuthorizationFailedError…
+        """
+        fetcher = self._fetcher
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while True:
+            if fetcher._subscriptions.reassignment_in_progress:
+                await fetcher._subscriptions.wait_for_assignment()
+            self._take()
+            found = self._hand_over(active)
+            left_s = deadline - asyncio.get_running_loop().time()
+            if found or left_s <= 0 or fetcher._closed:
+                return found
+            waiter = fetcher._create_fetch_waiter()
+            done, _ = await asyncio.wait([waiter], timeout=left_s)
+            if done:
+                waiter.result()  # a group that may not be read from
+            else:
+                waiter.cancel()
+
+    def _take(self) -> None:
+        """Take the responses of partitions that run out, upon which the fetcher asks for their next."""
+        self._held = {tp: held for tp, held in self._held.items() if self._valid(tp, held)}
+        for tp, result in list(self._fetcher._records.items()):
+            held = self._held.get(tp)
+            if held is None or len(held.batches) + len(held.cut) < HELD_BATCHES:
+                if isinstance(result, FetchError) and self._held:
+                    continue  # raised when there is nothing else to hand over
+                del self._fetcher._records[tp]
+                self._fetcher._notify(self._fetcher._wait_consume_future)
+                if isinstance(result, FetchError):
+                    result.check_raise()
+                self._take_one(tp, result)
+
+    def _take_one(self, tp: Any, result: Any) -> None:
+        """Void when the position was moved meanwhile; then the fetcher asks again."""
+        if not result.check_assignment(tp):
+            return
+        offset, data = self._tap.responses.pop((tp.topic, tp.partition), (None, b""))
+        if offset is None or offset != result._partition_records.next_fetch_offset:
+            return
+        batches = list(split(data, check_crcs=self._check_crcs))
+        held = self._held.setdefault(tp, Held(offset, offset, result._assignment))
+        held.add(batches)
+        result._assignment.state_value(tp).consumed_to(held.end)
+
+    def _hand_over(self, active: Collection[Any] | None) -> dict[Any, Fetched]:
+        for tp in list(self._held):
+            held = self._held[tp]
+            if (active is not None and tp not in active) or held.assignment.state_value(tp).paused:
+                continue
+            del self._held[tp]
+            try:
+                fetched = held.pop(self._most)
+            except CorruptRecordException:
+                held.assignment.state_value(tp).seek(held.position)  # nothing of it was handed over
+                raise
+            if held.batches or held.cut:
+                self._held[tp] = held  # behind the others
+            return {tp: fetched}
+        return {}
+
+    @staticmethod
+    def _valid(tp: Any, held: Held) -> bool:
+        """Whether aiokafka's position is still where taking this left it: a seek or a reset moves it elsewhere, and
+        then what is held must not be handed over, as it would pass over what lies between."""
+        if not held.assignment.active:
+            return False
+        state = held.assignment.state_value(tp)
+        return bool(state is not None and state.has_valid_position and state.position == held.end)

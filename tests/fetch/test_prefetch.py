@@ -1,0 +1,166 @@
+"""Reading ahead passes nothing over and hands nothing over twice, whatever moves the position meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+from typing import Any
+
+import pytest
+from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
+from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.errors import CorruptRecordException
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.fetch.batches import split
+from streams.fetch.prefetch import Prefetch
+from streams.fetch.records import RawRecord
+from tests.fetch.batch_examples import batch, logs
+
+TP = TopicPartition("t", 0)
+HEAD_BYTES = 61
+
+
+class ScriptedBroker:
+    """A client whose brokers answer every fetch from one log."""
+
+    def __init__(self, log: bytes) -> None:
+        self.log = log
+
+    async def send(self, node_id: int, request: Any, **_: Any) -> Any:
+        ((_, ((_, offset, _),)),) = request.topics
+        at = 0
+        for found in split(self.log, check_crcs=False):
+            if found.next_offset > offset:
+                break
+            at += HEAD_BYTES + len(found.encoded)
+        return Response([(TP.topic, [(TP.partition, 0, 0, self.log[at:])])])
+
+
+class Response:
+    def __init__(self, topics: list[Any]) -> None:
+        self.topics = topics
+
+
+class ScriptedFetcher:
+    """The parts of aiokafka's fetcher that reading ahead relies on; requests go out when a test says so."""
+
+    def __init__(self, log: bytes) -> None:
+        self._client: Any = ScriptedBroker(log)
+        self._records: collections.OrderedDict[Any, Any] = collections.OrderedDict()
+        self._subscriptions = SubscriptionState()
+        self._wait_consume_future = None
+        self._closed = False
+        self.assign(0)
+
+    def assign(self, committed: int) -> None:
+        """A rebalance ends with the same partition."""
+        if self._subscriptions.subscription is None:
+            self._subscriptions.subscribe({TP.topic})
+        self._subscriptions.assign_from_subscribed([TP])
+        self.state.seek(committed)
+        self._records.clear()
+
+    @property
+    def assignment(self) -> Any:
+        subscription: Any = self._subscriptions.subscription
+        return subscription.assignment
+
+    @property
+    def state(self) -> Any:
+        return self.assignment.state_value(TP)
+
+    def _notify(self, future: Any) -> None:
+        pass
+
+    def _create_fetch_waiter(self) -> asyncio.Future[None]:
+        return asyncio.get_running_loop().create_future()
+
+    async def respond(self) -> None:
+        """One request and its answer, as the fetcher's own task would do it."""
+        if TP in self._records or self.state.paused:
+            return
+        offset = self.state.position
+        request = FetchRequest(0, 1, 1 << 20, 0, [(TP.topic, [(TP.partition, offset, 1 << 20)])])
+        response = await self._client.send(0, request)
+        data = response.topics[0][1][0][-1]
+        if data:
+            records = PartitionRecords(TP, MemoryRecords(data), None, offset, None, None, True, 0)
+            self._records[TP] = FetchResult(TP, assignment=self.assignment, partition_records=records, backoff=0)
+
+
+Action = tuple[str, int]
+actions = st.lists(
+    st.tuples(st.sampled_from(["respond", "next", "seek", "reassign", "pause"]), st.integers(0, 12)),
+    max_size=30,
+)
+
+
+async def play(log: bytes, records: list[RawRecord], script: list[Action], most: int) -> None:
+    fetcher = ScriptedFetcher(log)
+    prefetch = Prefetch(fetcher, most=most, check_crcs=True)
+    expected = 0
+    for action, number in [*script, *[("respond", 0), ("next", 0)] * (2 * len(records) + 12)]:
+        if action == "respond":
+            await fetcher.respond()
+        elif action == "seek":
+            fetcher.state.seek(number)
+            expected = number
+        elif action == "reassign":
+            fetcher.assign(number)
+            expected = number
+        elif action == "pause":
+            fetcher.state.resume() if fetcher.state.paused else fetcher.state.pause()
+        for fetched in (await prefetch.next({TP}, 0.0)).values() if action == "next" else ():
+            due = [record for record in records if expected <= record.offset < fetched.next_offset]
+            assert list(fetched.records) == due
+            assert len(due) <= most
+            expected = fetched.next_offset
+        if fetcher.state.paused and action == "next":
+            fetcher.state.resume()
+    assert [record for record in records if record.offset >= expected] == []
+
+
+@settings(deadline=None, max_examples=300)
+@given(logs(), actions, st.integers(1, 3))
+def test_hand_overs_follow_the_position_without_a_gap(
+    log: tuple[bytes, list[RawRecord]], script: list[Action], most: int
+) -> None:
+    """Whatever was read ahead when the position moves (seek, revocation and return) is void."""
+    asyncio.run(play(*log, script, most))
+
+
+async def test_nothing_is_taken_of_a_partition_that_is_not_asked_for() -> None:
+    fetcher = ScriptedFetcher(batch([RawRecord(0, 0, None, b"v")]))
+    prefetch = Prefetch(fetcher, most=10, check_crcs=True)
+    await fetcher.respond()
+    assert await prefetch.next(set(), 0.0) == {}
+    assert len((await prefetch.next({TP}, 0.0))[TP].records) == 1
+
+
+async def test_the_next_response_is_asked_for_before_the_last_is_used_up() -> None:
+    log = b"".join(batch([RawRecord(offset, 0, None, b"v")]) for offset in range(10))
+    fetcher = ScriptedFetcher(log)
+    prefetch = Prefetch(fetcher, most=1, check_crcs=True)
+    await fetcher.respond()
+    await prefetch.next({TP}, 0.0)
+    assert TP not in fetcher._records
+    assert fetcher.state.position == 10
+
+
+async def test_a_damaged_response_raises_and_is_asked_for_again() -> None:
+    """Nothing behind it is handed over: that would pass over its records."""
+    good = batch([RawRecord(0, 0, None, b"first"), RawRecord(1, 0, None, b"second")])
+    fetcher = ScriptedFetcher(good)
+    prefetch = Prefetch(fetcher, most=10, check_crcs=True)
+    fetcher._client._client.log = good[:-1] + bytes([good[-1] ^ 1])
+    await fetcher.respond()
+    with pytest.raises(CorruptRecordException):
+        await prefetch.next({TP}, 0.0)
+    fetcher._client._client.log = good
+    await fetcher.respond()
+    assert [record.offset for record in (await prefetch.next({TP}, 0.0))[TP].records] == [0, 1]
