@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from cosmo.runtime.deadline import Deadline
@@ -110,6 +111,7 @@ class InferHandler:
             if isinstance(one, Taken) and self._owned.get(partition) is books:  # else revoked while we waited for room
                 asked = [(prompt, await self.asker.ask(prompt.text, route.lane)) for prompt in self._prompts(one.pair)]
                 tasks.append(self._open(books, self._settle(one, asked)))
+                tasks[-1].add_done_callback(partial(_cancel_all, asked))
         return _all_ended(tasks, ours=lambda: self._owned.get(partition) is books)
 
     def _prompts(self, pair: BehaviorPair) -> tuple[Prompt, ...]:
@@ -194,6 +196,12 @@ def build(
         dead_letters=dead_letters,
         relations=settings.infer_relations,
     )
+
+
+def _cancel_all(asked: Sequence[Asked], _: object) -> None:
+    """Nobody waits for these any more: a pair that was cancelled before it began to wait has not cancelled them."""
+    for _prompt, answer in asked:
+        answer.cancel()
 
 
 async def _endings(

@@ -23,6 +23,11 @@ class EchoingModel:
     most_at_once: int = 0
     closed: bool = False
 
+    @property
+    def prompts(self) -> int:
+        """How many it was asked, those in flight included."""
+        return sum(len(texts) for _, texts in self.asked)
+
     async def complete(self, texts: Sequence[str], params: SamplingParams, *, timeout_s: float) -> Sequence[Answer]:
         self.asked.append((now_s(), list(texts)))
         self.at_once += 1
