@@ -57,9 +57,13 @@ class FactSet:
         """Facts (`FACT_KEYS`) of these pair keys in normal form, sorted; the keys must be distinct."""
         return self._runs.between(*range_of(pairs))
 
+    def drop_expired(self) -> None:
+        """Bring all into normal form, and give back the memory of the rest."""
+        self._runs.normalize()
+
     def all(self) -> pl.DataFrame:
         """Every fact (`FACT_KEYS`) in normal form, sorted."""
-        self._runs.normalize()
+        self.drop_expired()
         return self._runs.all()
 
     @property

@@ -62,9 +62,9 @@ def increment(before: Before, rows: Rows, odd: Mask, k: int, oldest_alive: int) 
     unmoved = (more == 0) | (_smallest_sessions(rows, pairs) > _kth_at_most(before.totals, k))
     right = np.where(crowded, unmoved, totals < k) & ((today_more == 0) | (today < k))
     fits = right.all(axis=1) & (greatest_of(odd.astype(np.int64), rows.pair, pairs) < 1)
-    fits &= (before.first >= oldest_alive) | (before.last < 0)
+    fits &= (before.first >= oldest_alive) | (before.first < 0)
     first = smallest_of(rows.bucket, rows.pair, pairs)
-    first = np.where(before.last < 0, first, np.minimum(first, before.first))
+    first = np.where(before.first < 0, first, np.minimum(first, before.first))
     columns = {name: totals[:, action] for name, action in COUNTED.items()}
     columns |= {f"today_{name}": today[:, action] for name, action in COUNTED.items()}
     columns |= {"first_bucket": first, "last_bucket": last}

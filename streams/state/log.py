@@ -21,6 +21,9 @@ from streams.state.segments import Index, Segment, Unreadable, decode, encode, m
 
 log = logs.get(__name__)
 
+ROWS_AT_ONCE = 1_000_000
+"""Rows merged at once when a state is loaded; more is hardly faster and takes memory for the time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -68,6 +71,8 @@ class SegmentLog:
         """1. write what the state gained since the last flush, 2. return when that is confirmed: fetches added before
         the call may be acked. Then tidies up in the background, when there is something to tidy."""
         delta = state.take_delta()
+        if state.has_expired:
+            await asyncio.to_thread(state.drop_expired)
         rewrite = self._rewrite_due(state)
         for table, rows in delta.items():
             self.index.add(await self._write(table, rows))
@@ -132,5 +137,6 @@ def unite(state: PartitionState, stored: Iterable[Stored]) -> list[Segment]:
         frames.setdefault(table, []).append(rows)
         segments.append(Segment.of(each.key, table, rows.height, each.record.rows))
     for table, parts in frames.items():
-        state.merge_table(table, pl.concat(parts))
+        for rows in pl.concat(parts).iter_slices(ROWS_AT_ONCE):
+            state.merge_table(table, rows)
     return segments

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import polars as pl
 
@@ -20,6 +22,14 @@ MAX_PENDING = 50_000
 _NO_PAIRS = pl.DataFrame(schema={"pair": pl.UInt128})
 
 
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What a block has changed: the facts of which something was learned, and heads of pairs with expired facts."""
+
+    facts: pl.DataFrame
+    expired_heads: pl.Series
+
+
 class PairIndex:
     """Summaries of the pairs of a `FactSet`. Facts are added through it, so that both stay in step."""
 
@@ -29,13 +39,14 @@ class PairIndex:
         self._pending = _NO_PAIRS
         self._expired_to = -1
 
-    def add(self, facts: pl.DataFrame) -> pl.DataFrame:
-        """Add rows of `FACTS` to the set. Returns those of which it has learned something.
+    def add(self, facts: pl.DataFrame) -> Added:
+        """Add rows of `FACTS` to the set.
 
         Most pairs get their summary from the one before and the block. The others are only noted, and summarized from
         all their facts when a summary is next read, once for however many blocks.
         """
         self._facts.advance(facts)
+        expired = self._expire()  # before anything is merged, which would drop what is outside the horizon
         news = self._news(facts)
         pairs = news.select("head", "other", pair_keys(news["head"], news["other"])).unique("pair").sort("pair")
         old = keyed(pairs.select("head", "other")).join(self._at(pairs), on="pair", how="left", maintain_order="left")
@@ -47,7 +58,7 @@ class PairIndex:
         self._facts.add(news.select("fact"))
         changed = np.isin(np.arange(pairs.height), rows.pair)
         self._update(old.with_columns(sums), changed, fits)
-        return news.select(list(FACTS))
+        return Added(news.select(list(FACTS)), expired)
 
     def _update(self, summaries: pl.DataFrame, changed: Mask, fits: Mask) -> None:
         """Keep the summaries that fit; of the others, and of those that wait already, note only the pair."""
@@ -70,14 +81,14 @@ class PairIndex:
         if self._pending.height > MAX_PENDING:
             self.settle()
 
-    def expire(self) -> pl.Series:
+    def _expire(self) -> pl.Series:
         """Note the pairs that the horizon has left behind since the last call; returns their heads, perhaps twice."""
         if self._facts.watermark == self._expired_to:
-            return pl.Series("head", [], dtype=pl.UInt64)
+            return _NO_PAIRS.select(head=high_half("pair"))["head"]
         self._expired_to = self._facts.watermark
         old = self._runs.where(pl.col("first_bucket") < self._facts.oldest_alive).select("pair").unique()
         self._note(old)
-        return unkeyed(old)["head"]
+        return old.select(head=high_half("pair"))["head"]
 
     def heads_with(self, others: pl.Series) -> pl.Series:
         """Heads of the pairs whose other is one of these products. Looks at every pair: for rare occasions."""

@@ -37,6 +37,7 @@ class PartitionState:
         self._heads = heads_table()
         self._products = products_table()
         self._asked = asked_table()
+        self._dropped_to = -1
         self._delta: dict[Table, list[pl.DataFrame]] = {table: [] for table in SCHEMAS}
 
     def add(self, tables: Tables) -> pl.Series:
@@ -46,13 +47,13 @@ class PartitionState:
         products = newer(tables.products, known)
         self._gain("heads", tables.heads.join(self.texts(tables.heads["head"]), on=list(HEADS), how="anti"))
         self._gain("products", products)
-        facts = self._pairs.add(tables.facts)
-        self._delta["facts"].append(facts)
+        added = self._pairs.add(tables.facts)
+        self._delta["facts"].append(added.facts)
         unknown = products.join(known, on="product", how="anti")
         touched = [
-            facts["head"],
+            added.facts["head"],
             tables.facts.join(unknown, left_on="other", right_on="product", how="semi")["head"],
-            self._pairs.expire(),
+            added.expired_heads,
             self._pairs.heads_with(self._retyped(known, products)),
         ]
         heads = pl.concat(touched).unique()
@@ -127,8 +128,15 @@ class PartitionState:
         self.drop_expired()
         return fingerprint(self._facts.all(), self._heads.all(), self._products.all())
 
+    @property
+    def has_expired(self) -> bool:
+        """The horizon has moved since `drop_expired`."""
+        return self._dropped_to < self.watermark
+
     def drop_expired(self) -> None:
         """Give back the memory of what is outside the horizon. It is not seen in any case; this costs a pass."""
+        self._dropped_to = self.watermark
+        self._facts.drop_expired()
         self._pairs.drop_expired()
         heads = self.heads()
         self._heads.keep(pl.col("head").is_in(heads.implode()))
