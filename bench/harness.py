@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -78,10 +79,11 @@ class Section:
 def stack(*names: Name, brokers: int = 1, partitions: int = 4, **changes: object) -> Iterator[tuple[Stack, Settings]]:
     """A stack on free ports with data of its own, gone afterwards; its topics created, its schemas registered.
 
-    Kafka and the registry by default. ``changes`` are settings by field name.
+    Kafka and the registry by default. ``changes`` are settings by field name. Parts that the environment names
+    (KAFKA_BOOTSTRAP_SERVERS…) are used as they are; topics have a prefix of their own.
     """
     wanted = frozenset(names) or {Name.KAFKA, Name.REGISTRY}
-    own = Settings()
+    own = Settings(topic_prefix=f"bench{secrets.token_hex(3)}.")
     with tempfile.TemporaryDirectory(prefix="cosmo-bench-") as directory:
         home = Home.at(Path(directory), brokers=brokers, cache=own.home / "cache")
         with Stack.running(own, home=home, ports=Ports.free(brokers=brokers), names=wanted) as running:
@@ -89,6 +91,11 @@ def stack(*names: Name, brokers: int = 1, partitions: int = 4, **changes: object
             create_topics(settings)
             register(settings, avsc.topics())
             yield running, settings
+
+
+def environment(running: Stack, settings: Settings, **changes: str) -> dict[str, str]:
+    """What points a child process at the stack and at its topics."""
+    return running.env() | {"COSMO_TOPIC_PREFIX": settings.topic_prefix, "PYTHONWARNINGS": "ignore"} | changes
 
 
 def register(settings: Settings, topic_names: Collection[str]) -> dict[str, tuple[int, ...]]:

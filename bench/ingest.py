@@ -20,7 +20,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 
 from bench.events import Shop, searches
-from bench.harness import Goal, Run, Section, at_least, child, fill, finish, paired, stack
+from bench.harness import Goal, Run, Section, at_least, child, environment, fill, finish, paired, stack
 from cosmo.runtime.settings import Settings
 from schemas import avsc
 from schemas.registry import Registry
@@ -47,13 +47,14 @@ def main() -> None:
     arguments.add_argument("--repeats", type=int, default=3)
     arguments.add_argument("--only", nargs="*", help="candidates to run, by a part of their names")
     chosen = arguments.parse_args()
-    with stack() as (_, settings):
+    with stack() as (running, settings):
         topic = settings.topic_prefix + topics.QUERY_PURCHASE.name
         fill(settings, topic, searches(chosen.events, schema_id(settings)))
-        found: dict[str, Callable[[], Run]] = {OURS: partial(ours, settings, chosen.events)}
+        env = environment(running, settings)
+        found: dict[str, Callable[[], Run]] = {OURS: partial(ours, settings, env, chosen.events)}
         for name, command in PEERS.items():
             if name != QUIX or QUIX_PYTHON.exists():
-                found[name] = partial(peer, settings, name, command, chosen.events // LESS[name])
+                found[name] = partial(peer, settings, env, name, command, chosen.events // LESS[name])
         wanted = {name: run for name, run in found.items() if _named(name, chosen.only)}
         finish(section(paired(wanted, chosen.repeats), chosen.events))
 
@@ -67,10 +68,10 @@ def schema_id(settings: Settings) -> int:
         registry.close()
 
 
-def ours(settings: Settings, events: int) -> Run:
+def ours(settings: Settings, env: dict[str, str], events: int) -> Run:
     """Our worker reads the topic from its beginning: what an earlier repeat committed is forgotten."""
     forget(settings, topics.group("ingest", settings.topic_prefix))
-    return child(OURS, (sys.executable, "-m", "bench.peers.cosmo_ingest"), _env(settings, events))
+    return child(OURS, (sys.executable, "-m", "bench.peers.cosmo_ingest"), env | _env(settings, events))
 
 
 def forget(settings: Settings, group: str) -> None:
@@ -80,20 +81,17 @@ def forget(settings: Settings, group: str) -> None:
         client.delete_consumer_groups([group])[group].result(30.0)
 
 
-def peer(settings: Settings, name: str, command: tuple[str, ...], events: int) -> Run:
+def peer(settings: Settings, env: dict[str, str], name: str, command: tuple[str, ...], events: int) -> Run:
     """A peer reads the same topic."""
-    return child(name, command, _env(settings, events))
+    return child(name, command, env | _env(settings, events))
 
 
 def _env(settings: Settings, events: int) -> dict[str, str]:
     return {
-        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
-        "SCHEMA_REGISTRY_URL": settings.schema_registry_url,
         "BENCH_TOPIC": settings.topic_prefix + topics.QUERY_PURCHASE.name,
         "BENCH_GROUP": f"bench-{secrets.token_hex(4)}",
         "BENCH_COUNT": str(events),
         "BENCH_SCHEMA": json.dumps(avsc.load(topics.QUERY_PURCHASE.name)),
-        "PYTHONWARNINGS": "ignore",
     }
 
 
