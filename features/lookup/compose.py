@@ -11,8 +11,6 @@ import orjson
 
 from features.lookup.answers import (
     Answer,
-    FoundComplement,
-    FoundIntent,
     ProductComplements,
     ProductIntents,
     QueryIntents,
@@ -29,9 +27,9 @@ from features.views import PRODUCT_COMPLEMENTS, PRODUCT_INTENTS, QUERY_INTENTS, 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WHY_ONLY = frozenset({"intent_ids", "pair_ids", "template_ids", "model_ids", "event_times_ms", "evidence"})
 
-PLAIN: Mapping[View, Sequence[str]] = {view: [name for name in view.names if name not in _WHY_ONLY] for view in VIEWS}
+PLAIN: Mapping[View, frozenset[str]] = {view: frozenset(view.names) - _WHY_ONLY for view in VIEWS}
 """The features that an answer without explanation needs, of each view."""
-EXPLAINED: Mapping[View, Sequence[str]] = {view: view.names for view in VIEWS}
+EXPLAINED: Mapping[View, frozenset[str]] = {view: frozenset(view.names) for view in VIEWS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +43,8 @@ class Asking:
 
 def compose(ref: Ref, stored: Stored, asking: Asking) -> Answer:
     """The answer about one entity in one view; status ``none`` when nothing, or nothing any more, is known of it."""
-    row = feast_format.decode_row(ref.view, stored.fields)
+    wanted = EXPLAINED if asking.explain else PLAIN
+    row = feast_format.decode_row(ref.view, stored.fields, wanted[ref.view])
     return _COMPOSERS[ref.view](ref, row, asking)
 
 
@@ -59,31 +58,22 @@ def judge(generated_times_ms: Sequence[int], asking: Asking) -> tuple[Status, fl
 
 
 def _query_intents(ref: Ref, row: Row, asking: Asking) -> QueryIntents:
-    return QueryIntents(
-        query=ref.key,
-        specificity=cast("float | None", row["specificity"]),
-        product_types=_list(row, "product_types"),
-        intents=[FoundIntent(**entry) for entry in _entries(row, asking)],
-        **_common(row, asking),
-    )
+    own = {"query": ref.key, "specificity": row["specificity"], "product_types": _list(row, "product_types")}
+    return QueryIntents.model_validate(own | _common(row, asking) | {"intents": _entries(row, asking)})
 
 
 def _product_intents(ref: Ref, row: Row, asking: Asking) -> ProductIntents:
-    return ProductIntents(
-        subcategories=_list(row, "subcategories"),
-        intents=[FoundIntent(**entry) for entry in _entries(row, asking)],
-        **_about(ref, row),
-        **_common(row, asking),
-    )
+    own = _about(ref, row) | {"subcategories": _list(row, "subcategories")}
+    return ProductIntents.model_validate(own | _common(row, asking) | {"intents": _entries(row, asking)})
 
 
 def _product_complements(ref: Ref, row: Row, asking: Asking) -> ProductComplements:
     others = zip(*(_list(row, f"complement{name}") for name in ("s", "_titles", "_types")), strict=True)
     found = [
-        FoundComplement(product_id=product_id, title=title or None, product_type=product_type or None, **entry)
+        entry | {"product_id": product_id, "title": title or None, "product_type": product_type or None}
         for (product_id, title, product_type), entry in zip(others, _entries(row, asking), strict=True)
     ]
-    return ProductComplements(complements=found, **_about(ref, row), **_common(row, asking))
+    return ProductComplements.model_validate(_about(ref, row) | _common(row, asking) | {"complements": found})
 
 
 _Composer: TypeAlias = Callable[[Ref, Row, Asking], Answer]

@@ -37,6 +37,8 @@ async def _run(settings: Settings) -> None:
         websockets=False,
         log_enabled=False,
     )
+    gc.collect()
+    gc.freeze()  # what was imported lives as long as the process; looking through it again would only delay answers
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)

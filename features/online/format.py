@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -69,9 +70,31 @@ def encode_row(view: View, row: Row) -> dict[bytes, bytes]:
     return {name: encode(feature, row[feature.name]) for name, feature in layout(view)}
 
 
-def decode_row(view: View, fields: Mapping[bytes, bytes]) -> Row:
-    """Feature name → value; None for null and for what is not there."""
-    return {feature.name: decode(feature, fields.get(name)) for name, feature in layout(view)}
+def decode_row(view: View, fields: Mapping[bytes, bytes], names: Collection[str] | None = None) -> Row:
+    """Feature name → value, of these features or of all; None for null and for what is not there."""
+    value, get = _protos().Value.FromString, fields.get
+    row: dict[str, Value] = {}
+    for hash_field, name, kind, read in _decoders(view):
+        if names is None or name in names:
+            data = get(hash_field)
+            row[name] = read(message) if data and (message := value(data)).WhichOneof("val") == kind else None
+    return row
+
+
+@cache
+def _decoders(view: View) -> tuple[tuple[bytes, str, str, Callable[[Any], Value]], ...]:
+    """For each feature its hash field, name, place in the message, and how to take it out: a look-up decodes hundreds
+    of values, so nothing is decided twice."""
+    return tuple((name, feature.name, feature.kind.value, _decoder(feature.kind)) for name, feature in layout(view))
+
+
+def _decoder(kind: Kind) -> Callable[[Any], Value]:
+    value = attrgetter(kind.value)
+    if kind in _LISTS:
+        return lambda message: list(value(message).val)
+    if kind is Kind.INSTANT:
+        return lambda message: _EPOCH + timedelta(seconds=value(message))
+    return value
 
 
 def encode(feature: Feature, value: Value) -> bytes:
@@ -94,14 +117,7 @@ def decode(feature: Feature, data: bytes | None) -> Value:
     if not data:
         return None
     message = _protos().Value.FromString(data)
-    if message.WhichOneof("val") != feature.kind.value:
-        return None
-    value = getattr(message, feature.kind.value)
-    if feature.kind in _LISTS:
-        return list(value.val)
-    if feature.kind is Kind.INSTANT:
-        return _EPOCH + timedelta(seconds=value)
-    return value  # type: ignore[no-any-return]  # the message class is not typed
+    return _decoder(feature.kind)(message) if message.WhichOneof("val") == feature.kind.value else None
 
 
 def encode_timestamp(instant: datetime) -> bytes:

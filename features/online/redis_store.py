@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,12 +49,12 @@ class RedisStore:
         self._client = client
         self._project = project
 
-    async def read(self, refs: Sequence[Ref], features: Mapping[View, Sequence[str]] | None = None) -> list[Stored]:
+    async def read(self, refs: Sequence[Ref], features: Mapping[View, Collection[str]] | None = None) -> list[Stored]:
         """See OnlineStore."""
         return (await self.read_applied(refs, features))[1]
 
     async def read_applied(
-        self, refs: Sequence[Ref], features: Mapping[View, Sequence[str]] | None = None
+        self, refs: Sequence[Ref], features: Mapping[View, Collection[str]] | None = None
     ) -> tuple[str | None, list[Stored]]:
         """See OnlineStore."""
         wanted = {view: _fields(view, features) for view in {ref.view for ref in refs}}
@@ -112,7 +112,7 @@ def connect(settings: Settings, *, timeout_s: float = TIMEOUT_S) -> RedisStore:
     return RedisStore(client, project_name(settings))
 
 
-def _fields(view: View, features: Mapping[View, Sequence[str]] | None) -> list[bytes]:
+def _fields(view: View, features: Mapping[View, Collection[str]] | None) -> list[bytes]:
     if features is not None and view in features:
         return [feast_format.timestamp_field(view), *(feast_format.field(view, name) for name in features[view])]
     every = (name for name, _ in feast_format.layout(view))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -48,12 +48,12 @@ class Version:
 class OnlineStore(Protocol):
     """Every call is one round trip for any number of rows. Raises StoreUnreachable (retriable) or StoreRefused."""
 
-    async def read(self, refs: Sequence[Ref], features: Mapping[View, Sequence[str]] | None = None) -> list[Stored]:
+    async def read(self, refs: Sequence[Ref], features: Mapping[View, Collection[str]] | None = None) -> list[Stored]:
         """Rows in the order asked; only these features of a view if it is named (nothing of ours then)."""
         ...
 
     async def read_applied(
-        self, refs: Sequence[Ref], features: Mapping[View, Sequence[str]]
+        self, refs: Sequence[Ref], features: Mapping[View, Collection[str]]
     ) -> tuple[str | None, list[Stored]]:
         """The mark of `mark_applied` and the rows, from the same round trip."""
         ...

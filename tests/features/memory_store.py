@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from features.errors import StoreUnreachable
@@ -20,11 +20,11 @@ class MemoryStore:
     before_replace: Callable[[], None] = lambda: None
     replaced: int = 0
 
-    async def read(self, refs: Sequence[Ref], features: Mapping[View, Sequence[str]] | None = None) -> list[Stored]:
+    async def read(self, refs: Sequence[Ref], features: Mapping[View, Collection[str]] | None = None) -> list[Stored]:
         return [_narrowed(ref, self.rows.get(ref, Stored(None, {})), features) for ref in refs]
 
     async def read_applied(
-        self, refs: Sequence[Ref], features: Mapping[View, Sequence[str]]
+        self, refs: Sequence[Ref], features: Mapping[View, Collection[str]]
     ) -> tuple[str | None, list[Stored]]:
         return self.mark, await self.read(refs, features)
 
@@ -56,7 +56,7 @@ class FailingStore(MemoryStore):
     failures: int = 0
     done_all_the_same: bool = False
 
-    async def read(self, refs: Sequence[Ref], features: Mapping[View, Sequence[str]] | None = None) -> list[Stored]:
+    async def read(self, refs: Sequence[Ref], features: Mapping[View, Collection[str]] | None = None) -> list[Stored]:
         self._fail()
         return await MemoryStore.read(self, refs, features)
 
@@ -72,7 +72,7 @@ class FailingStore(MemoryStore):
             raise StoreUnreachable("The store is down.")
 
 
-def _narrowed(ref: Ref, stored: Stored, features: Mapping[View, Sequence[str]] | None) -> Stored:
+def _narrowed(ref: Ref, stored: Stored, features: Mapping[View, Collection[str]] | None) -> Stored:
     if features is None or ref.view not in features:
         return stored
     wanted = {feast_format.field(ref.view, name) for name in features[ref.view]}
