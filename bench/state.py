@@ -92,9 +92,10 @@ def section(ours: list[dict[str, Any]], peers: dict[str, dict[str, Any]]) -> Sec
         text=(
             f"Blocks of {BLOCK:,} facts, half of them on few hot pairs, merged into a state of so many pairs; ours has "
             "every summary up to date after each block, the others only hold the facts (RocksDB with a count for each "
-            "pair). Bytes are those of the tables in memory and of the segments in Kafka; of Valkey's memory and "
-            "RocksDB's files for the peers. Recovery is from Kafka until every summary can be read; RocksDB's is a "
-            "scan of a local disk, which is lost with its machine. One thread each; the ratio is ours to theirs."
+            "pair). Bytes are those of facts and summaries in memory; in the log, those of all segments, texts of "
+            "queries and products included; of Valkey's memory and RocksDB's files for the peers. Recovery is from "
+            "Kafka until every summary can be read; RocksDB's is a scan of a local disk, which is lost with its "
+            "machine. One thread each; the ratio is ours to theirs."
         ),
         columns=("state", "pairs", "rows/s", "ratio", "bytes/pair", "log bytes/pair", "recovery s", "read 1,000 heads"),
         rows=[*map(_ours, ours), *(_peer(name, peer, small) for name, peer in peers.items())],
@@ -109,7 +110,7 @@ def _ours(run: dict[str, Any]) -> list[str]:
         f"{pairs:,}",
         f"{run['rows_per_s']:,.0f}",
         "1",
-        f"{run['table_bytes'] / pairs:.0f}",
+        f"{run['count_bytes'] / pairs:.0f}",
         f"{run['log_bytes'] / pairs:.0f}",
         f"{run['recover_s']:.2f}",
         f"{run['hot_head_s'] * 1000:.1f} ms",

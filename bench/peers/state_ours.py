@@ -33,7 +33,9 @@ async def measure(pairs: int, blocks: int, partition: int) -> dict[str, Any]:
     state.heads()
     found: dict[str, Any] = {"pairs": pairs} | merge(state, pairs, blocks)
     found["rss_bytes"] = psutil.Process().memory_info().rss - before
-    found["table_bytes"], found["facts"] = state.bytes, state.rows["facts"]
+    found["facts"] = state.rows["facts"]
+    found["count_bytes"] = state.bytes["facts"] + state.bytes["pairs"]
+    found["text_bytes"] = sum(state.bytes.values()) - found["count_bytes"]
     found["hot_head_s"] = read_hot_head(state)
     return found | await durable(state, partition)
 

@@ -149,9 +149,9 @@ class PartitionState:
         return {name: table.rows for name, table in self._sizes().items()}
 
     @property
-    def bytes(self) -> int:
-        """Bytes that the tables take in memory."""
-        return sum(table.bytes for table in self._sizes().values())
+    def bytes(self) -> dict[str, int]:
+        """Bytes in memory, by table."""
+        return {name: table.bytes for name, table in self._sizes().items()}
 
     def _gain(self, table: Table, rows: pl.DataFrame) -> None:
         self._delta[table].append(rows)
