@@ -54,10 +54,7 @@ def build(mode: str) -> faust.App:
         consumer_max_fetch_size=16 * 1024 * 1024,
     )
     topic = app.topic(os.environ["BENCH_TOPIC"], value_serializer="raw", value_type=bytes)
-    table: Any = app.Table(
-        "pairs", partitions=1, use_partitioner=True, key_serializer="raw", value_serializer="raw",
-        key_type=bytes, value_type=bytes,
-    )  # fmt: skip
+    table: Any = app.Table("pairs", partitions=1, use_partitioner=True, key_type=bytes, value_type=bytes)
     began = time.perf_counter()
 
     @app.agent(topic)
