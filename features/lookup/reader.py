@@ -11,7 +11,7 @@ from typing import TypeVar
 from cosmo.runtime import logs
 from cosmo.runtime.settings import Settings
 from features import project
-from features.errors import NotApplied
+from features.errors import NotApplied, StoreUnreachable
 from features.lookup.answers import Answer, BatchAnswer, ProductComplements, ProductIntents, QueryIntents
 from features.lookup.compose import EXPLAINED, PLAIN, Asking, compose
 from features.online.redis_store import connect
@@ -22,7 +22,8 @@ from streams.text import normalize_query
 READ_TIMEOUT_S = 1.0
 """A page that waits longer for its intents had better be shown without them."""
 READS_IN_FLIGHT = 64
-"""Each has a connection to Redis; more requests at once wait for one."""
+"""Each has a connection to Redis. More look-ups at once wait for one, as long as for an answer: a queue without bound
+would answer everybody late when Redis is slow."""
 
 log = logs.get(__name__)
 A = TypeVar("A", bound=Answer)
@@ -76,11 +77,20 @@ class Reader:
         await self.store.close()
 
     async def _read(self, refs: Sequence[Ref], explain: bool) -> list[Answer]:
-        async with self._room:
+        await self._enter()
+        try:
             mark, rows = await self.store.read_applied(refs, EXPLAINED if explain else PLAIN)
+        finally:
+            self._room.release()
         self._look_at(mark)
         asking = Asking(now=self.now(), stale_after_s=self.stale_after_s, explain=explain)
         return [compose(ref, stored, asking) for ref, stored in zip(refs, rows, strict=True)]
+
+    async def _enter(self) -> None:
+        try:
+            await asyncio.wait_for(self._room.acquire(), READ_TIMEOUT_S)
+        except TimeoutError as error:
+            raise StoreUnreachable("Too many look-ups wait for Redis.", advice="Run more replicas.") from error
 
     def _look_at(self, mark: str | None) -> None:
         if mark is None:

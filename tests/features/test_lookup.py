@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 import pytest
 
-from features.errors import NotApplied
+from features.errors import NotApplied, StoreUnreachable
 from features.lookup.answers import Status
+from features.lookup.reader import READS_IN_FLIGHT
 from features.lookup.sentences import because, old
 from features.merge import Change
-from features.online.store import Ref
+from features.online.store import Ref, Stored
 from features.online.writer import Writer
-from features.views import QUERY_INTENTS
+from features.views import QUERY_INTENTS, View
 from tests.features.examples import BOOTS, NOW, TENT, TOP_3, UMBRELLA, WEEK_S, co_buy, intent
 from tests.features.lookups import filled, reader
 from tests.features.memory_store import MemoryStore
@@ -125,6 +128,29 @@ async def test_features_applied_by_another_version_are_served() -> None:
     store = await filled(intent())
     store.mark = "another"
     assert (await reader(store).query("umbrella for storms")).status is Status.FRESH
+
+
+class StuckStore(MemoryStore):
+    """Takes a read and never answers."""
+
+    async def read_applied(
+        self, refs: Sequence[Ref], features: Mapping[View, Collection[str]]
+    ) -> tuple[str | None, list[Stored]]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_look_ups_do_not_queue_without_bound_behind_a_redis_that_is_stuck(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("features.lookup.reader.READ_TIMEOUT_S", 0.01)
+    stuck = reader(StuckStore())
+    waiting = [asyncio.create_task(stuck.query("tent")) for _ in range(READS_IN_FLIGHT)]
+    await asyncio.sleep(0)
+    with pytest.raises(StoreUnreachable, match="Too many"):
+        await stuck.query("tent")
+    for task in waiting:
+        task.cancel()
 
 
 @pytest.mark.parametrize(
