@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from concurrent.futures import Future
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # it is public in the docs
 
 from cosmo.runtime.deadline import Deadline
 
 Partition = tuple[str, int]
+
+GROUPS_AT_ONCE = 8
+"""Consumers that ask at the same time; each has a few threads and connections of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +60,30 @@ def describe(admin: AdminClient, names: Sequence[str], deadline: Deadline) -> di
     return {name: _members(answer) for name, answer in asked.items()}
 
 
-def committed(admin: AdminClient, names: Sequence[str], deadline: Deadline) -> dict[str, dict[Partition, int]]:
-    """The offsets that each group has committed; a partition without a commit is not in it."""
-    asked: dict[str, Future[ConsumerGroupTopicPartitions]] = {}
-    for name in names:  # one group per call is all the client offers; the calls run at the same time
-        asked |= admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(name)], request_timeout=deadline.remaining_s
-        )
-    return {name: _offsets(answer) for name, answer in asked.items()}
+def committed(
+    config: Mapping[str, Any], names: Collection[str], wanted: Collection[Partition], deadline: Deadline
+) -> dict[str, dict[Partition, int]]:
+    """The offsets that each group has committed; a partition without a commit is not in it.
+
+    Asked by a consumer for each group, which never joins it: while a coordinator moves or loads, librdkafka 2.16
+    answers the admin client's list_consumer_group_offsets with a segmentation fault.
+    """
+    if not wanted:
+        return {name: {} for name in names}
+    with ThreadPoolExecutor(max_workers=GROUPS_AT_ONCE) as pool:
+        found = pool.map(lambda name: _committed(config, name, wanted, deadline), names)
+        return dict(zip(names, found, strict=True))
+
+
+def _committed(
+    config: Mapping[str, Any], name: str, wanted: Collection[Partition], deadline: Deadline
+) -> dict[Partition, int]:
+    reader = Consumer({**config, "group.id": name, "enable.auto.commit": False})
+    try:
+        found = reader.committed([TopicPartition(*partition) for partition in wanted], timeout=deadline.remaining_s)
+    finally:
+        reader.close()
+    return {(one.topic, one.partition): one.offset for one in found if one.offset >= 0 and one.error is None}
 
 
 def log_bounds(admin: AdminClient, wanted: Collection[Partition], deadline: Deadline) -> dict[Partition, Bounds]:
@@ -90,16 +109,6 @@ def _members(answer: Future[Any]) -> Members:
         for partition in member.assignment.topic_partitions
     }
     return Members(state=group.state.name, count=len(group.members), owners=owners)
-
-
-def _offsets(answer: Future[ConsumerGroupTopicPartitions]) -> dict[Partition, int]:
-    try:
-        found = answer.result().topic_partitions or ()
-    except KafkaException as error:
-        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-            return {}
-        raise
-    return {(one.topic, one.partition): one.offset for one in found if one.offset >= 0 and one.error is None}
 
 
 def _list_offsets(

@@ -86,7 +86,8 @@ class LagReader:
     def _commits(self, names: Sequence[str], deadline: Deadline) -> list[GroupReading]:
         partitions = brokers.partitions(self._admin, deadline)
         described = brokers.describe(self._admin, names, deadline)
-        committed = brokers.committed(self._admin, names, deadline)
+        every = [(topic, number) for topic, numbers in partitions.items() for number in numbers]
+        committed = brokers.committed(client_config(self._settings) | QUIET, names, every, deadline)
         return [self._group(name, described[name], committed[name], partitions) for name in names]
 
     def _group(
