@@ -54,4 +54,4 @@ def build() -> faust.App:
 
 
 if __name__ == "__main__":
-    faust.Worker(build(), loglevel="WARN", logfile=sys.stderr).execute_from_commandline()
+    faust.Worker(build(), loglevel="WARN", logfile=sys.stderr, redirect_stdouts=False).execute_from_commandline()

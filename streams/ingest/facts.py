@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from streams.blocks import (
@@ -58,18 +59,43 @@ class Combined:
     event_heads: pl.DataFrame
 
     def tables(self, partition: int, partitions: int) -> Tables:
-        """The part of the heads whose hash is ``partition`` modulo ``partitions``; the stream's totals go to all.
+        """The part of the heads whose hash is ``partition`` modulo ``partitions``; the stream's totals go to all."""
+        return self.cut(partitions)[partition]
+
+    def cut(self, partitions: int) -> list[Tables]:
+        """One for each partition.
 
         A partition learns of products from its own events alone, not from what else happened to be in the fetch:
         so what it knows in the end does not depend on how the stream was cut.
         """
-        mine = pl.col("head") % partitions == partition
-        events = self.event_heads.filter(mine).select("event").unique()
-        return Tables(
-            facts=self.facts.filter(mine | (pl.col("head") == TOTALS_HEAD)),
-            heads=self.heads.filter(mine),
-            products=newest(self.products.join(events, on="event", how="semi")),
-        )
+        facts, heads = _Cut.by(self.facts, partitions), _Cut.by(self.heads, partitions)
+        events = self.event_heads.select("event", part=pl.col("head") % partitions).unique()
+        products = newest(self.products.join(events, on="event"), "part")
+        owner, totals = products["part"].to_numpy(), self.facts["head"].to_numpy() == TOTALS_HEAD
+        return [
+            Tables(
+                facts=facts.part(number, also=totals),
+                heads=heads.part(number),
+                products=products[np.flatnonzero(owner == number)].select(list(PRODUCTS)),
+            )
+            for number in range(partitions)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Rows with the partition that each belongs to."""
+
+    rows: pl.DataFrame
+    owner: npt.NDArray[np.uint64]
+
+    @classmethod
+    def by(cls, rows: pl.DataFrame, partitions: int) -> _Cut:
+        return cls(rows, rows["head"].to_numpy() % np.uint64(partitions))
+
+    def part(self, number: int, *, also: npt.NDArray[np.bool_] | None = None) -> pl.DataFrame:
+        mine = self.owner == number
+        return self.rows[np.flatnonzero(mine if also is None else mine | also)]
 
 
 def from_searches(rows: pl.DataFrame) -> Combined:
@@ -77,7 +103,8 @@ def from_searches(rows: pl.DataFrame) -> Combined:
     product_id, title, product_type, category. A query that is empty once normalized is not among them."""
     queries = _coded(rows["query"])
     texts = queries.distinct.to_frame("q").select(normalized(pl.col("q")))["q"]
-    head = _hashes(texts, query_hash)[queries.codes]
+    hashes = _hashes(texts, query_hash)
+    head = hashes[queries.codes]
     products = _coded(rows["product_id"])
     other = _hashes(products.distinct, product_hash)[products.codes]
     facts = pl.DataFrame(
@@ -90,9 +117,7 @@ def from_searches(rows: pl.DataFrame) -> Combined:
         },
         schema=FACTS,
     ).unique()
-    heads = pl.DataFrame({"head": _hashes(texts, query_hash), "text": texts}).with_columns(
-        kind=pl.lit(HeadCode.QUERY, pl.UInt8)
-    )
+    heads = pl.DataFrame({"head": hashes, "text": texts}).with_columns(kind=pl.lit(HeadCode.QUERY, pl.UInt8))
     return Combined(
         facts=facts,
         heads=heads.select(pl.col(name) for name in HEADS).unique("head"),
@@ -125,11 +150,12 @@ def from_orders(rows: pl.DataFrame) -> Combined:
     )
 
 
-def newest(products: pl.DataFrame) -> pl.DataFrame:
-    """One row a product: the newest, then the greatest text, so that the order of events does not matter."""
-    order = [name for name in PRODUCTS if name != "product"]
-    latest = products.filter(pl.col("event_time") == pl.col("event_time").max().over("product"))
-    return latest.select(list(PRODUCTS)).sort(order, nulls_last=False).unique("product", keep="last")
+def newest(products: pl.DataFrame, *within: str) -> pl.DataFrame:
+    """One row a product (in each of ``within``): the newest, then the greatest text, so that the order of events does
+    not matter."""
+    order, key = [name for name in PRODUCTS if name != "product"], [*within, "product"]
+    latest = products.filter(pl.col("event_time") == pl.col("event_time").max().over(key))
+    return latest.select(*within, *PRODUCTS).sort(order, nulls_last=False).unique(key, keep="last")
 
 
 _PRODUCT_COLUMNS = ("event_time", "product_id", "title", "product_type", "category")

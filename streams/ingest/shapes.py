@@ -6,9 +6,11 @@ asked of whole columns; `unusual` may say yes too often, which costs time, and n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from schemas import validate
@@ -70,7 +72,7 @@ def _odd_ids(*names: str) -> pl.Expr:
 def _unusual_searches(block: pl.DataFrame, now: datetime) -> pl.Series:
     product = pl.col("product").struct
     texts = [pl.col("event_id"), pl.col("session_id"), pl.col("query"), *(product.field(name) for name in _ITEM)]
-    suspect = block.select(odd=_suspect(texts))["odd"]
+    suspect = _suspect(block, texts)
     odd_text = (
         _odd_ids("event_id", "session_id")
         | _odd(pl.col("query"), validate.MAX_QUERY_CHARS)
@@ -83,20 +85,35 @@ def _unusual_searches(block: pl.DataFrame, now: datetime) -> pl.Series:
     return odd | block.select(odd=_odd_time(now) | (pl.col("action").cast(pl.String) == Action.UNKNOWN))["odd"]
 
 
-def _suspect(texts: list[pl.Expr]) -> pl.Expr:
+def _suspect(block: pl.DataFrame, texts: Sequence[pl.Expr]) -> pl.Series:
     """A first look at several texts at once, which lets plain ASCII pass: anything else, outer or double spaces, or a
     text that is empty or long makes the row worth a closer one."""
-    mark = "\x1f"
-    joined = pl.concat_str([text.fill_null("-") for text in texts], separator=mark)
-    framed = pl.concat_str([pl.lit(mark), joined, pl.lit(mark)])
+    parts = [part for text in texts for part in (_MARK, text.fill_null("-"))]
     long = pl.any_horizontal(text.str.len_bytes() > _SHORTEST_LIMIT for text in texts)
-    return framed.str.contains(_SUSPECT) | long.fill_null(False)
+    seen = block.select(framed=pl.concat_str([*parts, _MARK]), long=long.fill_null(False))
+    return seen["long"] | seen["framed"].str.contains(_ODD_SPACES) | _not_plain(seen["framed"], len(texts) + 1)
 
 
+def _not_plain(framed: pl.Series, marks: int) -> pl.Series:
+    """Which rows hold a byte that is neither printable ASCII nor one of their ``marks`` marks. A look at the bytes of
+    all rows together; a regular expression takes ten times as long to say the same."""
+    array = framed.to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, ends, data = (np.frombuffer(buffer or b"", np.uint8) for buffer in array.buffers())
+    odd = np.flatnonzero((data - _FIRST) > _LAST - _FIRST)
+    rows = np.zeros(len(framed), np.bool_)
+    rows[np.searchsorted(ends.view(np.int64)[1:], odd, side="right")] = True
+    if np.count_nonzero(data == _FIRST) != marks * len(framed):
+        rows |= framed.str.count_matches(_MARK_TEXT, literal=True).to_numpy() != marks
+    return pl.Series(rows)
+
+
+_MARK_TEXT = "\x1f"
+_MARK = pl.lit(_MARK_TEXT)
+_FIRST, _LAST = np.uint8(0x1F), np.uint8(0x7E)
+_ODD_SPACES = r"  |\x1f\x1f| \x1f|\x1f "
 _SHORTEST_LIMIT = min(
     validate.MAX_ID_CHARS, validate.MAX_TITLE_CHARS, validate.MAX_LABEL_CHARS, validate.MAX_QUERY_CHARS
 )
-_SUSPECT = r"[^\x1f -~]|  |\x1f\x1f| \x1f|\x1f "
 
 
 def _unusual_orders(block: pl.DataFrame, now: datetime) -> pl.Series:

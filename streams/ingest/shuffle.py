@@ -20,10 +20,10 @@ MAX_FACTS = 400_000
 
 def blocks(fetch: Fetch, combined: Combined, partitions: int) -> Iterator[tuple[int, PairCounts]]:
     """(target partition, block), without blocks that would be empty. Products come with a partition's first block."""
-    for partition in range(partitions):
-        mine = combined.tables(partition, partitions)
+    for partition, mine in enumerate(combined.cut(partitions)):
         for number, facts in enumerate(mine.facts.iter_slices(MAX_FACTS)):
-            heads = mine.heads.join(facts.select("head"), on="head", how="semi")
+            whole = facts.height == mine.facts.height
+            heads = mine.heads if whole else mine.heads.join(facts.select("head"), on="head", how="semi")
             products = mine.products if number == 0 else mine.products.clear()
             yield partition, _block(fetch, Tables(facts=facts, heads=heads, products=products))
 

@@ -32,22 +32,34 @@ def well_formed(schema: Any, bodies: Spans) -> Mask:
     """
     data = bodies.buffer if bodies.data else np.zeros(1, np.uint8)
     walk = _Walk(data, bodies.ends, np.ones(len(bodies), np.bool_), _named_types(schema))
-    at = walk.value(schema, np.arange(len(bodies)), bodies.starts)
+    at = walk.value(schema, ALL, bodies.starts)
     fit: Mask = walk.ok & (at == bodies.ends)
     return fit
 
 
+ALL = slice(None)
+Rows = Positions | slice
+
+_MOST_ITEMS = 256
+"""Arrays and maps are walked item by item, all rows at once; a row with more than an order may have products would
+hold up the others, and goes the record path instead."""
+
+
 @dataclass(slots=True)
 class _Walk:
-    """Every method takes the rows that it is about and their positions, and returns their positions behind the value.
-    A row that turns out wrong is marked in ``ok`` and stays where it is; whatever is read there does no harm."""
+    """Every method takes the rows that it is about (or `ALL`) and their positions, and returns their positions behind
+    the value. A row that turns out wrong is marked in ``ok``; whatever is read of it from then on does no harm.
+
+    No read is checked against the row's end. A read at or behind it moves the position beyond it, and no position ever
+    goes back, so such a row does not end where it should.
+    """
 
     data: npt.NDArray[np.uint8]
     ends: Positions
     ok: Mask
     names: dict[str, Any]
 
-    def value(self, schema: Any, rows: Positions, at: Positions) -> Positions:
+    def value(self, schema: Any, rows: Rows, at: Positions) -> Positions:
         """Walk over one value of ``schema`` in each row."""
         if isinstance(schema, str) and schema in self.names:
             schema = self.names[schema]
@@ -67,7 +79,7 @@ class _Walk:
                 at = self._primitive(primitive, rows, at)
         return at
 
-    def _primitive(self, kind: str, rows: Positions, at: Positions) -> Positions:
+    def _primitive(self, kind: str, rows: Rows, at: Positions) -> Positions:
         match kind:
             case "string" | "bytes":
                 return self._sized(rows, at)
@@ -78,74 +90,78 @@ class _Walk:
             case "boolean":
                 return self._index(rows, at, 1 << 1)[1]
             case _:
-                return self._fixed(_FIXED_BYTES[kind], rows, at)
+                return at + _FIXED_BYTES[kind]
 
-    def _refuse(self, rows: Positions, wrong: Mask) -> None:
-        self.ok[rows[wrong]] = False
+    def _refuse(self, rows: Rows, wrong: Mask) -> None:
+        if isinstance(rows, slice):
+            self.ok &= ~wrong
+        else:
+            self.ok[rows[wrong]] = False
 
-    def _byte(self, rows: Positions, at: Positions) -> npt.NDArray[np.int64]:
-        self._refuse(rows, at >= self.ends[rows])
+    def _byte(self, at: Positions) -> npt.NDArray[np.int64]:
         return self.data[np.minimum(at, len(self.data) - 1)].astype(np.int64)
 
-    def _long(self, rows: Positions, at: Positions) -> tuple[Positions, Positions]:
+    def _long(self, rows: Rows, at: Positions) -> tuple[Positions, Positions]:
         """(value, position behind it) of a zigzag varint."""
-        byte = self._byte(rows, at)
-        number, behind = byte & 0x7F, at + 1
-        more = np.flatnonzero(byte & 0x80)
+        number, behind = self._byte(at), at + 1
+        more = np.flatnonzero(number & 0x80)
+        number &= 0x7F
         for place in range(1, _MOST_VARINT_BYTES):
             if not len(more):
                 break
-            byte = self._byte(rows[more], behind[more])
+            byte = self._byte(behind[more])
             number[more] |= (byte & 0x7F) << (7 * place)
             behind[more] += 1
             more = more[(byte & 0x80) != 0]
-        self.ok[rows[more]] = False
+        if len(more):
+            self.ok[more if isinstance(rows, slice) else rows[more]] = False
         return (number >> 1) ^ -(number & 1), behind
 
-    def _int(self, rows: Positions, at: Positions) -> Positions:
+    def _int(self, rows: Rows, at: Positions) -> Positions:
         number, behind = self._long(rows, at)
         self._refuse(rows, (number < -(2**31)) | (number >= 2**31))
         return behind
 
-    def _index(self, rows: Positions, at: Positions, below: int) -> tuple[Positions, Positions]:
+    def _index(self, rows: Rows, at: Positions, below: int) -> tuple[Positions, Positions]:
         index, behind = self._long(rows, at)
         self._refuse(rows, (index < 0) | (index >= below))
         return index, behind
 
-    def _sized(self, rows: Positions, at: Positions) -> Positions:
+    def _sized(self, rows: Rows, at: Positions) -> Positions:
         size, behind = self._long(rows, at)
         wrong = (size < 0) | (size > self.ends[rows] - behind)
+        if not wrong.any():
+            return behind + size
         self._refuse(rows, wrong)
         return behind + np.where(wrong, 0, size)
 
-    def _fixed(self, size: int, rows: Positions, at: Positions) -> Positions:
-        self._refuse(rows, at + size > self.ends[rows])
-        return at + size
-
-    def _union(self, schemas: list[Any], rows: Positions, at: Positions) -> Positions:
+    def _union(self, schemas: list[Any], rows: Rows, at: Positions) -> Positions:
         index, behind = self._index(rows, at, len(schemas))
         for number, schema in enumerate(schemas):
             mine = np.flatnonzero(index == number)
-            if len(mine) and schema != "null":
-                behind[mine] = self.value(schema, rows[mine], behind[mine])
+            if schema == "null" or not len(mine):
+                continue
+            if len(mine) == len(index):
+                return self.value(schema, rows, behind)
+            behind[mine] = self.value(schema, mine if isinstance(rows, slice) else rows[mine], behind[mine])
         return behind
 
-    def _items(self, schemas: Sequence[Any], rows: Positions, at: Positions) -> Positions:
+    def _items(self, schemas: Sequence[Any], rows: Rows, at: Positions) -> Positions:
         """One block of items and the zero behind it, or the zero alone."""
         count, at = self._long(rows, at)
-        # An item takes a byte or more: a count beyond the bytes left is not one, and would be walked for ever.
-        wrong = (count < 0) | (count > self.ends[rows] - at)
+        wrong = (count < 0) | (count > _MOST_ITEMS)
         self._refuse(rows, wrong)
         count[wrong] = 0
+        named = np.arange(len(count)) if isinstance(rows, slice) else rows
         some = left = np.flatnonzero(count)
         done = 0
         while len(left):
             for schema in schemas:
-                at[left] = self.value(schema, rows[left], at[left])
+                at[left] = self.value(schema, named[left], at[left])
             done += 1
-            left = left[(count[left] > done) & self.ok[rows[left]]]
-        last, at[some] = self._long(rows[some], at[some])
-        self._refuse(rows[some], last != 0)
+            left = left[(count[left] > done) & self.ok[named[left]]]
+        last, at[some] = self._long(named[some], at[some])
+        self._refuse(named[some], last != 0)
         return at
 
 

@@ -17,8 +17,10 @@ from schemas.codec import Codec
 from schemas.fixed_registry import FixedRegistry
 from schemas.records import Action, CoPurchase, Product, QueryPurchase
 from streams.fetch.handler import Fetch, RawRecord
+from streams.fetch.records import Spans
 from streams.ingest.decode import Decoded, Decoder
 from streams.ingest.shapes import ORDERS, SEARCHES
+from streams.ingest.walk import well_formed
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 REGISTRY = FixedRegistry()
@@ -36,6 +38,8 @@ odd_text = st.sampled_from(
         "pasta  sauce",
         "\tpasta",
         "a\x00b",
+        "a\x1fb",
+        "a\x7fb",
         "\u200b",
         "\ufb01sh",
         "x" * 513,
@@ -172,3 +176,24 @@ def test_an_order_that_lists_a_product_twice_is_repaired() -> None:
     fetch = Fetch("co-purchase", 0, [RawRecord(0, 0, None, ORDER_CODEC.encode(order))])
     decoded = DECODERS["co-purchase"].decode(fetch, NOW)
     assert [item["product_id"] for item in decoded.rows["items"][0]] == ["p1", "p2"]
+
+
+def test_a_record_of_very_many_attributes_does_not_hold_up_its_neighbours() -> None:
+    """Items are walked one after another, so that one such record would cost what all others together do not."""
+    many = {f"k{number}": "" for number in range(20_000)}
+    events = [search(1), replace(search(2), product=replace(search(2).product, attributes=many)), search(3)]
+    values = Spans.of([SEARCH_CODEC.encode(event)[5:] for event in events])
+    schema = SEARCH_CODEC.reader(SEARCH_CODEC.schema_id).schema
+    assert well_formed(schema, values).tolist() == [True, False, True]
+    fetch = Fetch("query-purchase", 0, [RawRecord(n, 0, None, SEARCH_CODEC.encode(e)) for n, e in enumerate(events)])
+    assert DECODERS["query-purchase"].decode(fetch, NOW).rows.height == 3
+
+
+@given(st.lists(st.binary(max_size=40), max_size=8))
+def test_bytes_at_random_are_walked_without_reading_a_neighbours_record_as_ones_own(tails: list[bytes]) -> None:
+    """What is well formed among others is well formed alone."""
+    good = SEARCH_CODEC.encode(search(1))[5:]
+    bodies = [part for tail in tails for part in (good, tail, good[: len(tail)] + tail)]
+    schema = SEARCH_CODEC.reader(SEARCH_CODEC.schema_id).schema
+    alone = [bool(well_formed(schema, Spans.of([body]))[0]) for body in bodies]
+    assert well_formed(schema, Spans.of(bodies)).tolist() == alone
