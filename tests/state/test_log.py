@@ -83,7 +83,7 @@ class Group:
             await self.take_over()
 
 
-STEPS = st.tuples(st.sampled_from(["deliver", "flush", "flush", "die", "take over"]), st.integers(0, 7))
+STEPS = st.tuples(st.sampled_from(["deliver", "deliver", "flush", "die", "die", "take over"]), st.integers(0, 7))
 
 
 @settings(max_examples=60, deadline=None)
@@ -171,3 +171,22 @@ async def test_a_segment_that_cannot_be_read_stops_the_worker_and_is_named(broke
 
     with pytest.raises(StopWorker, match=r"facts-1 at sample-state\[0\]@7"):
         await SegmentLog(Broken(), 0).load()
+
+
+@pytest.mark.parametrize("writes", range(12))
+async def test_dying_after_any_write_of_a_flush_that_merges_loses_nothing(writes: int) -> None:
+    """Twelve writes are more than a flush of three tables and a merge of two segments take."""
+    blocks: list[list[Fact]] = [[(head, 10, 100, int(FactAction.CLICK), session(head))] for head in (1, 2, 3)]
+    group = Group(blocks)
+    owner = await group.take_over()
+    group.deliver(owner)
+    await group.flush(owner)
+    group.deliver(owner)
+    await group.die_while_flushing(owner, writes)
+    successor = group.owners[-1]
+    for _ in blocks:
+        group.deliver(successor)
+    undisturbed = empty()
+    for block in blocks:
+        undisturbed.add(tables(block))
+    assert successor.state.fingerprint() == undisturbed.fingerprint()
