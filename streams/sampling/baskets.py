@@ -30,7 +30,9 @@ def worth(lift_low: pl.Expr, type_lift_low: pl.Expr, support: pl.Expr) -> pl.Exp
 
 def belonging(frame: pl.DataFrame, type_lifts: pl.DataFrame) -> pl.DataFrame:
     """Adds ``type_lift_low`` of the pair's product types, null when unknown. Row order is kept."""
-    found = type_lifts.rename({"lift_low": "type_lift_low"})
+    # Of the many pairs of types only those asked for: looking them all up would cost more than the rest of the rules.
+    asked = type_lifts.join(frame.select("type").unique(), on="type", how="semi")
+    found = asked.rename({"lift_low": "type_lift_low"})
     return frame.join(found, on=["type", "other_type"], how="left", maintain_order="left")
 
 

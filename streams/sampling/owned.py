@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -22,9 +22,11 @@ from streams.state.tables import ASKED
 
 T = TypeVar("T")
 
-ROUND_S = 0.05
+ROUND_S = 0.2
 """What one round of evaluation should take: the next fetch and the next release wait for it."""
-LEAST_HEADS, MOST_HEADS = 16, 8_192
+LEAST_HEADS, MOST_HEADS = 256, 8_192
+"""Heads of one round, by how long the last one took. A round costs as much as 100 heads before it looks at the first;
+with fewer than the least a busy machine would do little else."""
 REFRESH_SHARE = 20
 """Figures over all heads are reckoned anew after a pause of this many times what it took: 5 % of the time."""
 SWEEP_SHARE = 4
@@ -82,7 +84,11 @@ class Owned:
         """Make durable what the state gained, then let its fetches be acked."""
         async with self.lock:
             held, self.unflushed = self.unflushed, []
-            await write(self.state)
+            try:
+                await write(self.state)
+            except BaseException:
+                _cancel(held)
+                raise
         for fetch in held:
             if not fetch.done():
                 fetch.set_result(None)
@@ -91,8 +97,7 @@ class Owned:
         """Not ours any more: fetches that are not durable are never acked."""
         async with self.lock:
             self.dropped = True
-            for held in self.unflushed:
-                held.cancel()
+            _cancel(self.unflushed)
 
     async def evaluate(self) -> pl.DataFrame | None:
         """One round of looking at heads. Returns vouchers to send, None when there is nothing to do for now."""
@@ -164,6 +169,12 @@ class Owned:
 
 REASON_CODES = {reason.value: code for code, reason in enumerate(SampleReason)}
 """Codes of the table of what was asked; reasons are only ever added at the end."""
+
+
+def _cancel(held: Iterable[asyncio.Future[None]]) -> None:
+    """These fetches are not acked by this owner: they come again."""
+    for fetch in held:
+        fetch.cancel()
 
 
 def _has_shoppers(tables: Tables) -> bool:

@@ -194,10 +194,13 @@ async def test_handle_waits_while_too_many_fetches_are_not_durable() -> None:
 async def test_what_is_not_durable_when_a_partition_is_lost_is_never_acked() -> None:
     store = HeldSegments()
     async with sampler(store) as one:
-        kept = await one.take(tents(1))
+        flushing = await one.take(tents(1))
+        await until(one.handler.works[0].owned.lock.locked)
+        waiting = asyncio.create_task(one.take(tents(1)))
         await one.handler.revoked("pair-counts", frozenset({0}))
-        with pytest.raises(asyncio.CancelledError):
-            await kept
+        for kept in (flushing, await waiting):
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(kept, SOON_S)
         assert not store.live
 
 
