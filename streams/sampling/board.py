@@ -85,14 +85,16 @@ class Board:
         """Look at the ``limit`` heads whose facts changed longest ago. Returns vouchers to send (`FACTS`)."""
         if self._unlearned:
             heads = [self._unlearned.popleft() for _ in range(min(limit, len(self._unlearned)))]
-            self._learn(heads)
+            self._learn(heads, self._described(heads))
             if not self._unlearned:
                 self.knowledge.refresh()
             return FACTS.to_frame()
         heads = list(islice(self._dirty, limit))
         for head in heads:
             del self._dirty[head]
-        return self._look(heads)
+        pairs = self._described(heads)
+        self._learn(heads, pairs)
+        return self._judge(heads, pairs)
 
     def sweep(self, limit: int) -> pl.DataFrame:
         """Look at ``limit`` heads again whose facts did not change, until all were looked at with the state as is."""
@@ -101,10 +103,11 @@ class Board:
                 return FACTS.to_frame()
             self._sweep.extend(self.state.heads())
             self._sweeping = self._version
-        return self._look([self._sweep.popleft() for _ in range(min(limit, len(self._sweep)))])
+        heads = [self._sweep.popleft() for _ in range(min(limit, len(self._sweep)))]
+        return self._judge(heads, self._described(heads))  # their facts, and so what they teach, are as they were
 
     def refresh(self) -> None:
-        """Reckon type lifts and promiscuity anew; where a verdict changed, every head must be looked at again."""
+        """Reckon type lifts and promiscuity anew, if something was learned; then every head must be looked at again."""
         if self.knowledge.refresh():
             self._version += 1
 
@@ -125,27 +128,23 @@ class Board:
             .otherwise("reason"),
         )
 
-    def _look(self, heads: list[int]) -> pl.DataFrame:
-        if not heads:
-            return FACTS.to_frame()
-        pairs = self._learn(heads)
+    def _judge(self, heads: list[int], pairs: pl.DataFrame) -> pl.DataFrame:
         known = self._known()
         by_query, by_product = (pairs.filter(pl.col("kind") == code) for code in (HeadCode.QUERY, HeadCode.PRODUCT))
         found = [evaluate.searches(by_query, known, self.rules), evaluate.products(by_product, known, self.rules)]
         self.qualified = pl.concat([_without(self.qualified, "head", heads), *found])
-        return self._vouch(heads, by_product)
+        return self._vouch(by_product)
 
-    def _learn(self, heads: list[int]) -> pl.DataFrame:
-        pairs = self._described(pl.Series("head", heads, dtype=pl.UInt64))
+    def _learn(self, heads: list[int], pairs: pl.DataFrame) -> None:
         products = pairs.filter(pl.col("kind") == HeadCode.PRODUCT)
         self.knowledge.learn(pl.Series("head", heads, dtype=pl.UInt64), products)
-        return pairs
 
-    def _described(self, heads: pl.Series) -> pl.DataFrame:
+    def _described(self, heads: list[int]) -> pl.DataFrame:
         """All pairs of the heads with what the rules need to know of both ends."""
-        pairs = self.state.pairs_of(heads)
+        keys = pl.Series("head", heads, dtype=pl.UInt64)
+        pairs = self.state.pairs_of(keys)
         self._remember_oldest(pairs)
-        kinds = self.state.texts(heads).select("head", "kind")
+        kinds = self.state.texts(keys).select("head", "kind")
         named = pl.concat([pairs["head"], pairs["other"]]).unique()
         types = self._types(named)
         return (
@@ -180,7 +179,7 @@ class Board:
         today = self.state.watermark
         return min(today - self._oldest, HORIZON_DAYS - 1) if self._oldest is not None else 0
 
-    def _vouch(self, heads: list[int], pairs: pl.DataFrame) -> pl.DataFrame:
+    def _vouch(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """Vouchers for these heads that say something new, or whose last saying grows old."""
         alone = pl.col("head") == pl.col("other")
         own = pairs.filter(alone).select("head", own="co_purchases")

@@ -48,18 +48,16 @@ class Knowledge:
         self._news.append((heads.alias("head").to_frame(), companions, own))
 
     def refresh(self) -> bool:
-        """Reckon anew with what was learned. True when a verdict changed, so that pairs must be judged again."""
+        """Reckon anew with what was learned. False when there was nothing; else every pair is to be judged again."""
         if not self._news:
             return False
-        before = self._verdicts()
         self._companions = self._taken_in(self._companions, 1)
         self._own = self._taken_in(self._own, 2)
         self._news.clear()
         self.sessions = int(self._companions["sessions"].sum()) + int(self._own["sessions"].sum())
         self.type_lifts = type_lifts(self._companions, self.rules)
         self.promiscuous = promiscuous(distinctness(self._companions), self._own, self.rules).sort()
-        after = self._verdicts()
-        return not (before[0].equals(after[0]) and before[1].equals(after[1]))
+        return True
 
     def _taken_in(self, known: pl.DataFrame, part: int) -> pl.DataFrame:
         numbered = [news[0].with_columns(turn=pl.lit(turn)) for turn, news in enumerate(self._news)]
@@ -68,7 +66,3 @@ class Knowledge:
         return pl.concat(
             [known.join(newest, on="head", how="anti"), said.join(newest, on=["head", "turn"], how="semi").drop("turn")]
         )
-
-    def _verdicts(self) -> tuple[pl.DataFrame, pl.Series]:
-        belong = self.type_lifts.filter(pl.col("lift_low").fill_null(self.rules.type_lift) >= self.rules.type_lift)
-        return belong.select("type", "other_type").sort("type", "other_type"), self.promiscuous

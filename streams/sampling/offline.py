@@ -57,7 +57,8 @@ class OfflineSamplers:
         if board.learning or board.dirty:
             self._deliver(board.step(limit))
         else:
-            board.refresh()
+            if not board.sweeping:
+                board.refresh()
             self._deliver(board.sweep(limit))
 
     def settle(self, limit: int = 4096) -> None:
