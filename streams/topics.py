@@ -66,6 +66,14 @@ ALL = (
     REJECTED_INTENTS,
     ENTITY_INTENTS,
 )
+REPLAYS = Topic(
+    name="dlq-replays",
+    doc="Which dead letters were replayed, so that none is by accident twice. Key: its topic[partition]@offset; JSON.",
+    cleanup_policy="compact",
+    retention=None,
+)
+"""Not in `ALL`: operators' commands write and read it, no worker does, and it has no schema."""
+
 CONSUMED = {
     "ingest": (QUERY_PURCHASE, CO_PURCHASE),
     "sample": (PAIR_COUNTS,),

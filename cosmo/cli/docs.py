@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 app = typer.Typer(no_args_is_help=True)
@@ -27,3 +30,14 @@ def metrics_document() -> None:
     from cosmo.runtime.documents import metrics_page
 
     typer.echo(metrics_page(), nl=False)
+
+
+@app.command("producers")
+def producers_document(page: Annotated[Path, typer.Argument(help="The page as it is.")]) -> None:
+    """Print docs/producers.md with its tables of reasons, rules, repairs and actions as the code has them now.
+
+    Example: cosmo docs producers docs/producers.md > new.md && mv new.md docs/producers.md
+    """
+    from cosmo.produce.guide import renewed
+
+    typer.echo(renewed(page.read_text(encoding="utf-8")), nl=False)

@@ -33,6 +33,7 @@ COMMANDS: tuple[Mount, ...] = (
     Mount(name="lookup", module="cosmo.cli.lookup", help="Read the intents of a query or a product, or serve them."),
     Mount(name="features", module="cosmo.cli.features", help="Apply the feature repository; rebuild from the log."),
     Mount(name="knowledge", module="cosmo.cli.knowledge", help="Count and export the knowledge graph."),
+    Mount(name="dlq", module="cosmo.cli.dlq", help="List, show and replay dead letters."),
     Mount(name="lag", module="cosmo.cli.lag", help="Show how far each group is behind, in records and in seconds."),
     Mount(name="docs", module="cosmo.cli.docs", help="Print the documents that are generated from the code."),
 )

@@ -62,7 +62,7 @@ def produce(
         raise typer.BadParameter(f"{form} is none of {', '.join(Format)}.", param_hint="--format")
     if form != Format.NATIVE and topic != "query-purchase":
         raise typer.BadParameter("UBI has no orders; its events belong in query-purchase.", param_hint="--format")
-    _check_files(files if products is None else [*files, str(products)])
+    _check_files(files if products is None else [*files, str(products)], refused)
     actions, rate_per_s = _actions(action or []), _rate(rate)
     with RefusedFiles(refused) as refusals, _progress(quiet=as_json) as show:
         summary = send(
@@ -81,11 +81,18 @@ def produce(
     _exit(summary, strict=strict)
 
 
-def _check_files(files: list[str]) -> None:
-    """Before anything is sent: a misspelt third file must not be found out after the second."""
+def _check_files(files: list[str], refused: Path | None) -> None:
+    """Before anything is sent: a misspelt third file must not be found out after the second, and refusals must not
+    be written over what is still to be read. Pipes are files too."""
+    from cosmo.produce.refused_file import default_path
+
     for name in files:
-        if name != "-" and not Path(name).is_file():
+        if name != "-" and (not Path(name).exists() or Path(name).is_dir()):
             raise typer.BadParameter(f"{name} is no file.", param_hint="FILE")
+    inputs = {Path(name).resolve() for name in files}
+    for path in {refused} if refused else set(map(default_path, files)):
+        if path.resolve() in inputs:
+            raise typer.BadParameter(f"{path} is an input; refusals would replace it.", param_hint="--refused")
 
 
 def _actions(pairs: list[str]) -> Actions:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import ConfigResource, ResourceType  # type: ignore[attr-defined]  # public in the docs
 
 from cosmo.produce.outcomes import Headers
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
-from streams.kafka.clients import client_config
+from streams.kafka.clients import admin, client_config
 from streams.kafka.producer import DELIVERY_TIMEOUT_S
 
 MAX_IN_FLIGHT = 20_000
@@ -18,6 +19,7 @@ MAX_IN_FLIGHT = 20_000
 confirms this many in well under a second."""
 
 MAX_IN_FLIGHT_KBYTES = 64 * 1024
+BATCH_BYTES = 1_000_000
 REACH_S = 15.0
 FULL_QUEUE_POLL_S = 0.1
 SLICE_S = 0.2
@@ -59,7 +61,9 @@ class KafkaBroker:
 
     def __init__(self, settings: Settings, topic: str, *, max_bytes: int) -> None:
         """Raises CosmoError when no broker answers or the topic does not exist."""
+        _check_reachable(settings, topic)
         self._topic = topic
+        limit = _topic_limit(settings, topic)
         self._producer = Producer(
             client_config(settings)
             | {
@@ -68,12 +72,12 @@ class KafkaBroker:
                 "linger.ms": 20,  # batches of thousands; nobody waits for a single event here
                 "delivery.timeout.ms": int(DELIVERY_TIMEOUT_S * 1000),
                 "message.max.bytes": max_bytes,
+                "batch.size": min(BATCH_BYTES, limit or BATCH_BYTES),
                 "queue.buffering.max.messages": MAX_IN_FLIGHT,
                 "queue.buffering.max.kbytes": MAX_IN_FLIGHT_KBYTES,
                 "log_level": 0,  # what goes wrong is said once, by us
             }
         )
-        _check_reachable(self._producer, settings, topic)
 
     def send(self, value: bytes | None, key: bytes | None, headers: Headers, confirmed: Confirmed) -> None:
         def on_delivery(error: KafkaError | None, _message: Message) -> None:
@@ -106,10 +110,22 @@ class KafkaBroker:
         return left
 
 
-def _check_reachable(producer: Producer, settings: Settings, topic: str) -> None:
+def _topic_limit(settings: Settings, topic: str) -> int | None:
+    """The topic's max.message.bytes, which brokers hold against whole batches: in a larger batch one record that is
+    too large would take its neighbours with it. None where we may not ask."""
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    try:
+        client = admin(settings)  # held: its futures fail when it is collected
+        found = client.describe_configs([resource], request_timeout=REACH_S)[resource].result(REACH_S)
+    except KafkaException:
+        return None
+    return int(found["max.message.bytes"].value)
+
+
+def _check_reachable(settings: Settings, topic: str) -> None:
     """All topics are listed, since asking for one by name can create it."""
     try:
-        known = producer.list_topics(timeout=REACH_S).topics
+        known = admin(settings).list_topics(timeout=REACH_S).topics
     except KafkaException as error:
         raise CosmoError(
             f"No Kafka broker answers at {settings.kafka_bootstrap_servers}: {error.args[0].str()}.",

@@ -33,7 +33,9 @@ INPUTS = {topic.name: topic for topic in topics.CONSUMED["ingest"]}
 """The topics that producers write."""
 
 LOOK_EVERY = 64
-"""Lines between two looks at the clock and at what the broker has confirmed."""
+LOOK_EVERY_S = 0.2
+"""Lines and seconds between two looks at the time of day and at what the broker has confirmed, whichever comes first:
+standard input may be quiet for hours."""
 REPORT_EVERY_S = 0.2
 PATIENCE_S = DELIVERY_TIMEOUT_S + 10.0
 """How long the end waits for confirmations; by then the producer has given up each of them itself."""
@@ -103,11 +105,12 @@ class Sending:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
     _now: datetime = field(default=datetime(1970, 1, 1, tzinfo=UTC))
+    _looked_s: float = 0.0
     _reported_s: float = 0.0
 
     def run(self, found: Iterable[Outcome], *, close_s: float) -> Summary:
         """Take every outcome to its end, and wait for what is unconfirmed: ``close_s`` at most when it ended early."""
-        self._now, self._reported_s = self.now(), self.clock()
+        self._reported_s = self.clock()
         try:
             self._take_all(found)
             self.broker.close(PATIENCE_S)
@@ -122,10 +125,10 @@ class Sending:
         return summary
 
     def _take_all(self, found: Iterable[Outcome]) -> None:
-        for number, outcome in enumerate(found, start=1):
-            self._take(outcome)
-            if number % LOOK_EVERY == 0:
+        for number, outcome in enumerate(found):
+            if number % LOOK_EVERY == 0 or self.clock() - self._looked_s >= LOOK_EVERY_S:
                 self._look()
+            self._take(outcome)
             if self.tally.failure:
                 return
 
@@ -175,6 +178,7 @@ class Sending:
     def _look(self) -> None:
         self.broker.poll()
         self._now, now_s = self.now(), self.clock()
+        self._looked_s = now_s
         if now_s - self._reported_s >= REPORT_EVERY_S:
             self._reported_s = now_s
             self.progress(self.tally.summary(now_s))

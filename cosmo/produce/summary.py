@@ -15,8 +15,8 @@ from cosmo.produce.outcomes import Passed
 class Summary:
     """Figures of one run, so far or in the end. ``lines`` = sent + refused + passed + waiting, always.
 
-    ``sent`` counts what the broker has confirmed; ``bytes`` are those of its values. ``waiting`` is what was read and
-    has no outcome yet: in flight, or waiting for its query; 0 at the end unless the run was interrupted.
+    ``sent`` counts what the broker has confirmed; ``bytes`` are those of its values. ``waiting`` is on its way to the
+    broker; 0 at the end. A UBI event whose query has not come yet is no line until it does, or the input ends.
     """
 
     topic: str

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from cosmo.runtime.deadline import Deadline
+from cosmo.runtime.logs import at
 from cosmo.runtime.metrics import counter
 from cosmo.runtime.settings import Settings
 from schemas import avsc
@@ -103,7 +104,8 @@ class IngestHandler:
         try:
             async with self._threads:
                 made = await asyncio.to_thread(self._compute, fetch)
-            self.dead_letters.account(fetch.topic, seen=len(fetch.records), dead=len(made.bad))
+            example = _example(fetch, made.bad[0]) if made.bad else ""
+            self.dead_letters.account(fetch.topic, seen=len(fetch.records), dead=len(made.bad), example=example)
             counter("cosmo_facts_total").labels(fetch.topic).inc(made.facts)
             sent = [await self._enqueue_dead(fetch, bad) for bad in made.bad]
             sent += [
@@ -130,6 +132,10 @@ class IngestHandler:
         return await self.dead_letters.enqueue(
             fetch.topic, fetch.partition, bad.record, reason=bad.reason, detail=bad.detail
         )
+
+
+def _example(fetch: Fetch, bad: Bad) -> str:
+    return f"{at(fetch.topic, fetch.partition, bad.record.offset)} is {bad.reason}, {bad.detail}"
 
 
 def build(

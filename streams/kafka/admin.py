@@ -14,9 +14,9 @@ ADMIN_TIMEOUT_S = 30.0
 
 
 def new_topics(settings: Settings) -> list[NewTopic]:
-    """Every topic of `streams.topics`, and the dead-letter topic of each that a worker reads."""
+    """Every topic of `streams.topics`, the dead-letter topic of each that a worker reads, and that of their replays."""
     consumed = {topic.name for process in topics.CONSUMED.values() for topic in process}
-    made = [_new_topic(settings, topic, topic.name) for topic in topics.ALL]
+    made = [_new_topic(settings, topic, topic.name) for topic in (*topics.ALL, topics.REPLAYS)]
     made += [_new_topic(settings, topic, topic.dlq) for topic in topics.ALL if topic.name in consumed]
     return made
 

@@ -73,13 +73,18 @@ class DeadLetters:
         counter("cosmo_dead_letters_total").labels(topic=topic, reason=reason).inc()
         return sent
 
-    def account(self, topic: str, *, seen: int, dead: int) -> None:
-        """Tell the ratio limit of a fetch; raises `StopWorker` beyond it."""
+    def account(self, topic: str, *, seen: int, dead: int, example: str = "") -> None:
+        """Tell the ratio limit of a fetch, before its dead letters are sent; raises `StopWorker` beyond it.
+
+        ``example`` is one of them with its reason: what stops the worker is in no dead-letter topic yet.
+        """
         ratio = self._ratios.setdefault(topic, RatioLimit(limit=self._limit))
         if not ratio.add(seen=seen, dead=dead):
+            such = f": {example}" if example else ""
             raise StopWorker(
-                f"More than {self._limit:.0%} of the last records of {topic} cannot be used.",
-                advice=f"Look at them with `cosmo dlq list {topic}`, mend the producer, then start the worker again.",
+                f"More than {self._limit:.0%} of the last records of {topic} cannot be used{such}.",
+                advice="Mend the producer. To let such records go to the dead letters (`cosmo dlq list`), start the "
+                "worker once with COSMO_DEAD_LETTER_RATIO=1.",
             )
 
 

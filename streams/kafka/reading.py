@@ -38,22 +38,30 @@ def read_to_end(
 ) -> Iterator[LogRecord]:
     """Every record from ``first_offset`` (or the first kept) up to where the log ends when that is reached; so at
     least up to every record that was confirmed before the call. Blocks. Raises LogUnread."""
+    for message in messages_to_end(settings, topic, partition, first_offset=first_offset):
+        yield _record(message)
+
+
+def messages_to_end(
+    settings: Settings, topic: str, partition: int, *, first_offset: int = OFFSET_BEGINNING
+) -> Iterator[Message]:
+    """As `read_to_end`, with all that the client knows of each record."""
     reader = log_reader(settings)
     try:
         reader.assign([TopicPartition(topic, partition, first_offset)])
-        yield from _records(reader, f"{topic}[{partition}]")
+        yield from _messages(reader, f"{topic}[{partition}]")
     finally:
         reader.close()
 
 
-def _records(reader: Consumer, where: str) -> Iterator[LogRecord]:
+def _messages(reader: Consumer, where: str) -> Iterator[Message]:
     deadline = Deadline.after(SILENCE_S)
     while True:
         for message in _next(reader):
             error = message.error()
             if error is None:
                 deadline = Deadline.after(SILENCE_S)
-                yield _record(message)
+                yield message
             elif error.code() == KafkaError._PARTITION_EOF:
                 return
             elif not error.retriable() and error.code() != KafkaError._ALL_BROKERS_DOWN:

@@ -39,7 +39,7 @@ class NotedDeadLetters(DeadLetters):
         self.reasons.append((record.offset, reason))
         return self.confirmed
 
-    def account(self, topic: str, *, seen: int, dead: int) -> None:
+    def account(self, topic: str, *, seen: int, dead: int, example: str = "") -> None:
         pass
 
 

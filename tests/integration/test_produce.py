@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import secrets
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,13 +16,17 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Message
+from confluent_kafka.cimpl import NewTopic
 
-from cosmo.produce import Refusal, numbered, send
+from cosmo.produce import Refusal, broker, numbered, send
+from cosmo.produce.broker import KafkaBroker
+from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
 from schemas.codec import Codec
 from schemas.records import QueryPurchase
 from schemas.registry import Registry
 from streams.kafka.admin import create_topics
+from streams.kafka.clients import admin
 from tests.integration.test_bad_records import read_all
 
 pytestmark = pytest.mark.integration
@@ -105,3 +112,83 @@ def test_the_command_prints_one_document_and_writes_what_it_refused(
 def cosmo(env: dict[str, str], *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "cosmo", *arguments]
     return subprocess.run(command, env=env, input=stdin, capture_output=True, check=False, timeout=120)
+
+
+def ubi_log() -> list[bytes]:
+    at = datetime.now(UTC).isoformat()
+    shown = {"object_id": 1, "title": "Tomato sauce"}
+    events = [
+        {"action_name": name, "query_id": "q", "timestamp": at, "event_attributes": {"object": shown}}
+        for name in ("impression", "Item Click", "page_exit", "add_to_cart")
+    ]
+    return lines(*events, {"query_id": "q", "user_query": "pasta sauce", "client_id": "c"})
+
+
+def test_a_ubi_log_from_standard_input_arrives_joined(
+    env: dict[str, str], settings: Settings, registry: Registry, tmp_path: Path
+) -> None:
+    arguments = ("produce", "query-purchase", "-", "--format", "ubi", "--strict")
+    done = cosmo(env, *arguments, "--refused", str(tmp_path / "bad"), stdin=b"\n".join(ubi_log()))
+    assert done.returncode == 1, "strict"
+    assert b"Sent 3 events" in done.stdout
+    assert b"unknown_action" in done.stdout
+    assert b"Traceback" not in done.stderr
+    records = decoded(settings, registry).values()
+    assert {(record.action.value, record.query, record.session_id) for record in records} == {
+        ("IMPRESSION", "pasta sauce", "c"),
+        ("CLICK", "pasta sauce", "c"),
+        ("ADD_TO_CART", "pasta sauce", "c"),
+    }
+    (refusal,) = map(json.loads, (tmp_path / "bad").read_text().splitlines())
+    mended = refusal["original"].replace("page_exit", "purchase") + "\n" + ubi_log()[-1].decode()
+    again = cosmo(env, *arguments[:-1], "--json", stdin=mended.encode())
+    assert (again.returncode, json.loads(again.stdout)["sent"]) == (0, 1)
+
+
+def test_ctrl_c_confirms_what_was_read_and_reports(
+    env: dict[str, str], settings: Settings, registry: Registry, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "cosmo", "produce", "query-purchase", "-", "--json"]
+    with subprocess.Popen(
+        command, env=env, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(b"".join(line + b"\n" for line in lines(*map(event, range(100)))))
+        child.stdin.flush()
+        wait_for(lambda: len(decoded(settings, registry)) == 100)
+        child.send_signal(signal.SIGINT)
+        document = json.loads(child.stdout.read())
+        assert child.wait(60) == 130
+    assert (document["sent"], document["waiting"], document["interrupted"]) == (100, 0, True)
+    assert document["read_until"] == "-:100"
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    stop_at = time.monotonic() + 60.0
+    while not condition():
+        assert time.monotonic() < stop_at, "the records did not arrive"
+
+
+def test_a_record_that_the_broker_does_not_take_is_told_by_line(settings: Settings) -> None:
+    client, name = admin(settings), settings.topic_prefix + "query-purchase"
+    client.create_topics([NewTopic(name, 1, 1, config={"max.message.bytes": "2000"})])[name].result(30.0)
+    with closing(Registry(settings)) as registry:
+        registry.register("query-purchase")
+    refused: list[Refusal] = []
+    large = event(1, product={"product_id": "p", "title": "t", "attributes": {"noise": secrets.token_hex(4000)}})
+    given = lines(event(0), large, event(2))
+    summary = send(numbered(given), topic="query-purchase", settings=settings, refused=refused.append)
+    assert (summary.sent, summary.failure) == (2, "")
+    assert [(one.line.number, str(one.reason)) for one in refused] == [(2, "broker_refused")]
+
+
+def test_a_topic_that_does_not_exist_is_a_sentence(settings: Settings) -> None:
+    with pytest.raises(CosmoError, match=r"query-purchase does not exist"):
+        KafkaBroker(settings, settings.topic_prefix + "query-purchase", max_bytes=1_000_000)
+
+
+def test_brokers_that_do_not_answer_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "REACH_S", 0.5)
+    with pytest.raises(CosmoError, match=r"No Kafka broker answers at 127\.0\.0\.1:9: "):
+        KafkaBroker(Settings(kafka_bootstrap_servers="127.0.0.1:9"), "query-purchase", max_bytes=1_000_000)

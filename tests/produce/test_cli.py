@@ -14,6 +14,7 @@ from cosmo.cli.produce import _rate
 def events(tmp_path: Path) -> str:
     path = tmp_path / "events.ndjson"
     path.write_text("{}\n")
+    (tmp_path / "events.ndjson.refused.ndjson").write_text("{}\n")
     return str(path)
 
 
@@ -24,6 +25,9 @@ WRONG = {
     "no file": (["query-purchase"], "Missing argument"),
     "a file that is not there": (["query-purchase", "FILE", "nowhere.ndjson"], "nowhere.ndjson is no file"),
     "a catalogue that is not there": (["query-purchase", "FILE", "--products", "none"], "none is no file"),
+    "refusals over the input": (["query-purchase", "FILE", "--refused", "FILE"], "is an input"),
+    "refusals of one input over another": (["query-purchase", "FILE", "FILE.refused.ndjson"], "is an input"),
+    "a folder": (["query-purchase", "/"], "/ is no file"),
     "a rate in words": (["query-purchase", "FILE", "--rate", "fast"], "is no rate"),
     "a rate of nothing": (["query-purchase", "FILE", "--rate", "0"], "more than 0"),
     "an action of nobody": (["query-purchase", "FILE", "--action", "hover=look"], "NAME=ACTION"),
@@ -38,7 +42,7 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(
     monkeypatch.setenv("COLUMNS", "200")
     arguments, message = WRONG[kind]
     with pytest.raises(SystemExit) as end:
-        main(["produce", *(events if argument == "FILE" else argument for argument in arguments)])
+        main(["produce", *(argument.replace("FILE", events) for argument in arguments)])
     assert end.value.code == 2
     assert message in capsys.readouterr().err
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -156,6 +156,27 @@ def test_a_rate_is_kept_by_waiting_for_confirmations() -> None:
     summary = run(sending(broker, bucket=TokenBucket(rate_per_s=100)), good(501))
     assert abs(summary.seconds - 5.0) < 0.01
     assert summary.sent == 501
+
+
+def test_an_input_that_was_quiet_for_hours_is_judged_by_the_time_of_its_lines() -> None:
+    clock = Clock()
+
+    def slow() -> Iterator[Line]:
+        for number, line in enumerate(
+            numbered(text(*(search(event_time=f"2026-03-01T{hour}:45:00Z") for hour in HOURS)))
+        ):
+            clock.now_s = 50.0 + 3600 * number
+            yield line
+
+    def time_of_day() -> datetime:
+        return NOW + timedelta(seconds=clock.now_s - 50.0)
+
+    made = sending(LateBroker(clock=clock))
+    made.now = time_of_day
+    assert run(made, slow()).refused == {}
+
+
+HOURS = (12, 13, 14, 15)
 
 
 def test_progress_is_told_a_few_times_a_second_and_at_the_end() -> None:

@@ -1,0 +1,89 @@
+"""What ``cosmo dlq`` does, from the settings to the result."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+
+from cosmo.deadletters import marks
+from cosmo.deadletters.count import Count, count
+from cosmo.deadletters.examine import Examined, examine
+from cosmo.deadletters.letter import DLQ, Letter
+from cosmo.deadletters.reader import Wanted, letters
+from cosmo.deadletters.replay import Replay, Replayed
+from cosmo.deadletters.topics import SOURCES, bounds
+from cosmo.runtime.errors import CosmoError
+from cosmo.runtime.settings import Settings
+from schemas.registry import Registry
+from streams.kafka.producer import ConfirmingProducer
+from streams.topics import REPLAYS
+
+
+def counts(settings: Settings, source: str | None = None) -> list[Count]:
+    """The letters of one topic (its bare name), or of all, counted by reason. Raises CosmoError."""
+    return count(_with_marks(settings, SOURCES if source is None else (source,)))
+
+
+def _with_marks(settings: Settings, sources: tuple[str, ...]) -> Iterator[tuple[Letter, bool]]:
+    held = bounds(settings, [settings.topic_prefix + source + DLQ for source in sources])
+    for source in sources:
+        name = settings.topic_prefix + source + DLQ
+        if any(end > start for start, end in held.get(name, {}).values()):
+            known = marks.load(settings, name)
+            for letter in letters(settings, source):
+                yield letter, known.replayed(letter)
+
+
+def newest(settings: Settings, source: str, wanted: Wanted, limit: int) -> list[tuple[Letter, Examined]]:
+    """The newest letters that are wanted, oldest of them first, each looked at again. Raises CosmoError."""
+    found = heapq.nlargest(limit, letters(settings, source, wanted), key=lambda one: (one.timestamp_ms, one.offset))
+    with closing(Registry(settings)) as registry:
+        return [(one, examine(one, source, registry, datetime.now(UTC))) for one in reversed(found)]
+
+
+def replay(
+    settings: Settings,
+    source: str,
+    wanted: Wanted,
+    *,
+    dry_run: bool = False,
+    again: bool = False,
+    max_replays: int,
+) -> Replayed:
+    """Replay the letters of a topic (its bare name) that are wanted and were there at the call.
+
+    With ``dry_run`` nothing is sent; the figures are what would be. Raises CosmoError.
+    """
+    name = settings.topic_prefix + source + DLQ
+    held = bounds(settings, [name, name.removesuffix(DLQ)])
+    partitions = len(held.get(name.removesuffix(DLQ), {}))
+    if not partitions and not dry_run:
+        raise CosmoError(f"Topic {name.removesuffix(DLQ)} does not exist.", advice="`cosmo stack up` creates it.")
+    run = Replay(
+        marks=marks.load(settings, name, needed=not dry_run),
+        marks_topic=settings.topic_prefix + REPLAYS.name,
+        source_partitions=partitions,
+        max_replays=max_replays,
+        again=again,
+        now=lambda: datetime.now(UTC),
+    )
+    done = Replayed(topic=name.removesuffix(DLQ))
+    found = letters(settings, source, wanted)
+    if dry_run:
+        for letter in run.chosen(found, done):
+            done.add(letter)
+    else:
+        starts = {partition: start for partition, (start, _) in held.get(name, {}).items()}
+        asyncio.run(_replay(settings, run, found, done, run.marks.expired(starts)))
+    return done
+
+
+async def _replay(
+    settings: Settings, run: Replay, found: Iterator[Letter], done: Replayed, expired: list[bytes]
+) -> None:
+    async with ConfirmingProducer(settings) as producer:
+        await run.run(found, producer, done)
+        await run.forget(expired, producer)

@@ -1,0 +1,140 @@
+"""Sends dead letters back to their topic, byte for byte, each once.
+
+For every batch: 1. send the records, 2. wait until the broker has confirmed them, 3. mark those that it has, 4. wait
+for the marks. A letter that is marked is not replayed again unless it is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Protocol
+
+from confluent_kafka import KafkaException
+
+from cosmo.deadletters import marks
+from cosmo.deadletters.letter import REPLAYS_HEADER, Headers, Letter
+from cosmo.deadletters.marks import Marks
+from cosmo.runtime.errors import CosmoError
+
+BATCH = 500
+"""Letters on their way at once; also what is replayed again at most after a kill."""
+
+
+class Sender(Protocol):
+    """What replaying needs of a producer; `streams.kafka.producer.ConfirmingProducer` is one."""
+
+    async def enqueue(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: Headers = (),
+        partition: int | None = None,
+    ) -> asyncio.Future[None]: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Replayed:
+    """What a replay did. ``passed_over`` were replayed before, ``parked`` more often than is allowed; ``failed`` the
+    broker did not take or confirm, and ``failure`` says it of the first of them."""
+
+    topic: str
+    replayed: int = 0
+    passed_over: int = 0
+    parked: int = 0
+    failed: int = 0
+    failure: str = ""
+    by_reason: dict[str, int] = field(default_factory=dict)
+
+    def fail(self, letter: Letter, error: BaseException) -> None:
+        self.failed += 1
+        self.failure = self.failure or f"{letter.where} was not sent: {error}"
+
+    def add(self, letter: Letter) -> None:
+        self.replayed += 1
+        self.by_reason[letter.reason] = self.by_reason.get(letter.reason, 0) + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """One run over the letters of a topic. ``again`` replays also what was replayed before."""
+
+    marks: Marks
+    marks_topic: str
+    source_partitions: int
+    max_replays: int
+    now: Callable[[], datetime]
+    again: bool = False
+
+    def chosen(self, letters: Iterable[Letter], done: Replayed) -> Iterator[Letter]:
+        """The letters to replay; the others are counted in ``done``."""
+        for letter in letters:
+            if self.marks.replayed(letter) and not self.again:
+                done.passed_over += 1
+            elif letter.replays >= self.max_replays:
+                done.parked += 1
+            else:
+                yield letter
+
+    async def run(self, letters: Iterable[Letter], sender: Sender, done: Replayed) -> None:
+        """Replay what is chosen; ``done`` grows batch by batch, so it is right also after an error.
+
+        A letter that the broker does not take is counted as failed, and the rest goes on. Raises CosmoError when it
+        takes none of a batch, or no mark; what it has confirmed by then counts.
+        """
+        chosen = self.chosen(letters, done)
+        while batch := await asyncio.to_thread(lambda: list(islice(chosen, BATCH))):
+            sending = asyncio.ensure_future(self._batch(batch, sender, done))
+            try:
+                await asyncio.shield(sending)
+            except asyncio.CancelledError:  # Ctrl-C: no batch is left sent and unmarked
+                await sending
+                raise
+
+    async def forget(self, keys: Iterable[bytes], sender: Sender) -> None:
+        """Take back the marks of letters that the topic no longer holds."""
+        await asyncio.gather(*[await sender.enqueue(self.marks_topic, None, key=key) for key in keys])
+
+    async def _batch(self, batch: Sequence[Letter], sender: Sender, done: Replayed) -> None:
+        sent = [await self._send(letter, sender) for letter in batch]
+        outcomes = list(zip(batch, await asyncio.gather(*sent, return_exceptions=True), strict=True))
+        confirmed = [letter for letter, error in outcomes if error is None]
+        await asyncio.gather(*[await self._mark(letter, sender) for letter in confirmed])
+        for letter in confirmed:
+            done.add(letter)
+        for letter, error in outcomes:
+            if error is not None:
+                done.fail(letter, error)
+        if not confirmed:
+            raise CosmoError(f"{done.failure}.", advice="Look at the brokers, then run the same command again.")
+
+    async def _send(self, letter: Letter, sender: Sender) -> asyncio.Future[None]:
+        """To the partition that it came from, so that it stays with the records of its key."""
+        partition = letter.source_partition
+        try:
+            return await sender.enqueue(
+                letter.source,
+                letter.value,
+                key=letter.key,
+                headers=replay_headers(letter),
+                partition=partition if partition is not None and partition < self.source_partitions else None,
+            )
+        except KafkaException as error:  # the client itself refuses it: too large
+            failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            failed.set_exception(error)
+            return failed
+
+    async def _mark(self, letter: Letter, sender: Sender) -> asyncio.Future[None]:
+        key = marks.key(letter.topic, letter.partition, letter.offset)
+        return await sender.enqueue(self.marks_topic, marks.value(letter, self.now()), key=key)
+
+
+def replay_headers(letter: Letter) -> Headers:
+    """The original headers, and how often the record has been replayed, this time included."""
+    original = [header for header in letter.headers if header[0] != REPLAYS_HEADER]
+    return [*original, (REPLAYS_HEADER, str(letter.replays + 1).encode())]

@@ -1,0 +1,79 @@
+"""The producers' guide says what the code does: its tables are the code's, and its examples are sent."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from cosmo.cli import dlq, produce
+from cosmo.produce.formats import Format, outcomes
+from cosmo.produce.guide import parts, renewed
+from cosmo.produce.lines import numbered
+from cosmo.produce.outcomes import PassedOver, Sendable
+from cosmo.produce.reasons import meaning
+from schemas.errors import Reason
+from schemas.validate import check
+
+PAGE = (Path(__file__).parents[2] / "docs" / "producers.md").read_text()
+EXAMPLES = re.findall(r"<!-- example: (\S+) (\S+) -->\n```json\n(.*?)```", PAGE, re.DOTALL)
+LATER = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def test_every_table_is_the_code_s() -> None:
+    """Mend with: cosmo docs producers docs/producers.md > new.md && mv new.md docs/producers.md"""
+    assert renewed(PAGE) == PAGE
+
+
+def test_a_page_without_a_part_is_told() -> None:
+    with pytest.raises(KeyError, match="repairs"):
+        renewed(PAGE.replace("<!-- repairs -->", ""))
+
+
+@pytest.mark.parametrize(("form", "topic", "text"), EXAMPLES)
+def test_every_example_is_accepted_as_it_stands(form: str, topic: str, text: str) -> None:
+    lines = text.encode().splitlines()
+    found = list(outcomes(numbered(lines), topic=topic, form=Format(form)))
+    assert all(isinstance(outcome, Sendable | PassedOver) for outcome in found), found
+    events = [outcome.record for outcome in found if isinstance(outcome, Sendable)]
+    assert events
+    for event in events:
+        assert check(event, LATER) is event  # type: ignore[type-var]  # it is one or the other
+
+
+def test_there_is_an_example_of_every_format_and_topic() -> None:
+    assert {(form, topic) for form, topic, _ in EXAMPLES} >= {
+        ("native", "query-purchase"),
+        ("native", "co-purchase"),
+        ("ubi", "query-purchase"),
+        ("opensearch-ubi", "query-purchase"),
+    }
+
+
+def test_every_reason_has_a_meaning_and_a_row() -> None:
+    said = "".join(parts().values())
+    assert all(meaning(reason) and f"| `{reason}` |" in said for reason in Reason)
+
+
+COMMANDS = [
+    line.split("#")[0].split()
+    for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    for line in block.replace(" | ", "\n").splitlines()
+    if line.startswith("cosmo ") and "…" not in line
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_shown_exists_with_its_options(words: list[str]) -> None:
+    command = get_command({"produce": produce.app, "dlq": dlq.app}[words[1]])
+    rest = words[2:]
+    if words[1] == "dlq":
+        command = command.commands[rest.pop(0)]  # type: ignore[attr-defined]  # it is a group
+    assert command.make_context("cosmo", rest).params
+
+
+def test_the_guide_shows_commands() -> None:
+    assert len(COMMANDS) >= 5
