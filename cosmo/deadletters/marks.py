@@ -77,7 +77,7 @@ def load(settings: Settings, dlq: str, *, needed: bool = False) -> Marks:
     if name not in held and needed:
         raise CosmoError(
             f"Topic {name} does not exist, so it could not be remembered what was replayed.",
-            advice="`cosmo stack up` creates it; elsewhere declare it with cleanup.policy=compact.",
+            advice="`cosmo topics create` creates it; by hand, declare it with cleanup.policy=compact.",
         )
     for partition, (start, end) in held.get(name, {}).items():
         if end > start:

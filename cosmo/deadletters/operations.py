@@ -61,7 +61,7 @@ def replay(
     held = bounds(settings, [name, name.removesuffix(DLQ)])
     partitions = len(held.get(name.removesuffix(DLQ), {}))
     if not partitions and not dry_run:
-        raise CosmoError(f"Topic {name.removesuffix(DLQ)} does not exist.", advice="`cosmo stack up` creates it.")
+        raise CosmoError(f"Topic {name.removesuffix(DLQ)} does not exist.", advice="`cosmo topics create` creates it.")
     run = Replay(
         marks=marks.load(settings, name, needed=not dry_run),
         marks_topic=settings.topic_prefix + REPLAYS.name,

@@ -134,5 +134,5 @@ def _check_reachable(settings: Settings, topic: str) -> None:
     if topic not in known:
         raise CosmoError(
             f"Topic {topic} does not exist at {settings.kafka_bootstrap_servers}.",
-            advice="`cosmo stack up` creates the topics; COSMO_TOPIC_PREFIX goes before their names.",
+            advice="`cosmo topics create` creates the topics; COSMO_TOPIC_PREFIX goes before their names.",
         )

@@ -8,7 +8,8 @@ from streams import topics
 from tests.conftest import SessionStack
 from tests.support.commands import Cosmo
 
-EVERY = {topic.name for topic in topics.ALL} | {topic.dlq for read in topics.CONSUMED.values() for topic in read}
+DEAD_LETTERS = {topic.dlq for read in topics.CONSUMED.values() for topic in read}
+EVERY = {topic.name for topic in topics.ALL} | DEAD_LETTERS | {topics.REPLAYS.name}
 
 
 def test_the_list_names_every_topic_and_asks_no_server() -> None:
