@@ -29,7 +29,9 @@ def produce(
     refused: Annotated[
         Path | None, typer.Option(help="File for refused lines.", show_default="FILE.refused.ndjson")
     ] = None,
-    rate: Annotated[str, typer.Option(metavar="N/s", help="Send at most N events a second.", show_default="")] = "",
+    rate: Annotated[
+        str, typer.Option(metavar="N/s", help="Send at most N events a second; N/m a minute.", show_default=False)
+    ] = "",
     action: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=ACTION", help="What a UBI action_name means; ACTION may be skip. May be repeated."),

@@ -116,7 +116,7 @@ def _topic_limit(settings: Settings, topic: str) -> int | None:
     resource = ConfigResource(ResourceType.TOPIC, topic)
     try:
         client = admin(settings)  # held: its futures fail when it is collected
-        found = client.describe_configs([resource], request_timeout=REACH_S)[resource].result(REACH_S)
+        found = client.describe_configs([resource], request_timeout=REACH_S)[resource].result()
     except KafkaException:
         return None
     return int(found["max.message.bytes"].value)
