@@ -32,6 +32,8 @@ from schemas.registry import Registry
 from streams.kafka.admin import create_topics
 from streams.kafka.clients import client_config
 
+TICK_S = 0.01
+"""The kernel counts CPU time in steps of this."""
 CHILD_S = 120.0
 """No measured process takes longer; one that does hangs."""
 
@@ -51,7 +53,7 @@ class Run:
 
     @property
     def per_cpu_s(self) -> float:
-        return self.count / self.cpu_s
+        return self.count / max(self.cpu_s, TICK_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

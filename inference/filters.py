@@ -4,12 +4,12 @@ ones; a name that was ever written to ``rejected-intents`` keeps its meaning."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from inference.plausibility import THRESHOLD
 from inference.tail import Tail
-from inference.words import DANGLING, WEAK, content_words, stems
+from inference.words import DANGLING, WEAK, content_words, stem, stems
 from schemas.records import BehaviorPair
 
 MIN_LETTERS = 3
@@ -67,8 +67,13 @@ def repetitive(proposal: Proposal) -> bool:
 
 
 def copied(proposal: Proposal) -> bool:
-    """One of the prompt's own examples: it would be said of anything."""
-    return proposal.tail_key in proposal.examples
+    """One of the prompt's own examples, its thought in other words, or all of it but one word ("celebrating the new
+    moon"): it would be said of anything. What the pair itself speaks of is not counted as copied."""
+    words, own = proposal.tail_key.split(), _own_words(proposal)
+    return any(
+        proposal.tail_key == example or _same_thought(own, example) or _one_word_apart(words, own, example)
+        for example in proposal.examples
+    )
 
 
 def vague(proposal: Proposal) -> bool:
@@ -78,9 +83,7 @@ def vague(proposal: Proposal) -> bool:
 
 def echo(proposal: Proposal) -> bool:
     """The query, a title, a product type or a category again, or nothing beyond their words ("eating a banana")."""
-    pair = proposal.pair
-    texts = [pair.query, *(text for p in pair.products for text in (p.title, p.product_type, p.category))]
-    return (stems(texts) | WEAK).issuperset(content_words(proposal.tail.text))
+    return (_head_words(proposal.pair) | WEAK).issuperset(content_words(proposal.tail.text))
 
 
 def duplicate(proposal: Proposal) -> bool:
@@ -115,3 +118,26 @@ FILTERS: Mapping[str, Callable[[Proposal], bool]] = {
 def reason_against(proposal: Proposal) -> str | None:
     """The name of the first filter that refuses, or None."""
     return next((name for name, refuses in FILTERS.items() if refuses(proposal)), None)
+
+
+def _own_words(proposal: Proposal) -> frozenset[str]:
+    """What the tail says that its pair does not."""
+    return frozenset(content_words(proposal.tail.text)) - WEAK - _head_words(proposal.pair)
+
+
+def _same_thought(own: frozenset[str], example: str) -> bool:
+    return bool(own) and own.issubset(content_words(example))
+
+
+def _one_word_apart(words: Sequence[str], own: frozenset[str], example: str) -> bool:
+    """Three words or more, the same but for one, and with a word in common that says something."""
+    shown = example.split()
+    if len(words) != len(shown) or len(words) < 3 or own.isdisjoint(content_words(example)):
+        return False
+    others = [word for word, other in zip(words, shown, strict=True) if word != other]
+    return len(others) == 1 and stem(others[0]) in own | WEAK
+
+
+def _head_words(pair: BehaviorPair) -> frozenset[str]:
+    """Every word by which the pair is known."""
+    return stems([pair.query, *(text for p in pair.products for text in (p.title, p.product_type, p.category))])

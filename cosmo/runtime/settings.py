@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     lm_candidates: int = Field(1, ge=1, description="Answers to each prompt; more than 1 needs a temperature above 0.")
     lm_max_tokens: int = Field(16, ge=1, description="Longest answer; what is cut there is rejected as incomplete.")
     lm_temperature: float = Field(0.0, ge=0, description="0: the likeliest answer. Above: drawn by a fixed seed.")
-    infer_relations: int = Field(4, ge=1, description="Relations asked of a pair; each is one prompt.")
+    infer_relations: int = Field(3, ge=1, description="Relations asked of a pair; each is one prompt.")
     infer_fetch_records: int = Field(
         16, ge=1, description="Most pairs of one fetch. A fetch is acked when all of its pairs have ended."
     )

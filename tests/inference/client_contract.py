@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from inference.asked import SamplingParams
+from inference.asked import Answer, SamplingParams
 from inference.client import LmClient
 from inference.errors import PromptRefused
 from inference.tail import tail_of
@@ -25,6 +25,12 @@ DRAWN = SamplingParams(n=3, max_tokens=8, temperature=0.9)
 TIMEOUT_S = 120.0
 
 
+def first_word(answer: Answer) -> str:
+    """Enough to tell the prompts' answers apart. The rest may differ in a batch, which changes the order of sums and
+    with it the last digits."""
+    return answer.candidates[0].text.split()[0]
+
+
 class ClientContract:
     """``lm`` is a client of a running model."""
 
@@ -34,9 +40,9 @@ class ClientContract:
         yield
 
     async def test_each_prompt_gets_an_answer_with_n_candidates_in_order(self, lm: LmClient) -> None:
-        alone = [(await lm.complete([text], GREEDY, timeout_s=TIMEOUT_S))[0].candidates[0].text for text in PROMPTS]
+        alone = [first_word((await lm.complete([text], GREEDY, timeout_s=TIMEOUT_S))[0]) for text in PROMPTS]
         together = await lm.complete(PROMPTS, GREEDY, timeout_s=TIMEOUT_S)
-        assert [answer.candidates[0].text for answer in together] == alone
+        assert [first_word(answer) for answer in together] == alone
         drawn = await lm.complete(PROMPTS, DRAWN, timeout_s=TIMEOUT_S)
         assert [len(answer.candidates) for answer in drawn] == [DRAWN.n] * len(PROMPTS)
 
@@ -58,7 +64,7 @@ class ClientContract:
             assert not any("\n" in candidate.text for candidate in answer.candidates)
 
     async def test_the_same_question_with_the_same_seed_has_the_same_answer(self, lm: LmClient) -> None:
-        """Asked alone, one at a time: a batch changes the order of sums, and with it the last digits."""
+        """Asked alone, one at a time."""
         for params in (GREEDY, DRAWN):
             first, second = [await lm.complete([PROMPTS[1]], params, timeout_s=TIMEOUT_S) for _ in range(2)]
             assert [one.text for one in first[0].candidates] == [one.text for one in second[0].candidates]
@@ -74,6 +80,6 @@ class ClientContract:
         assert len(await lm.complete([PROMPTS[1]], GREEDY, timeout_s=TIMEOUT_S)) == 1
 
     async def test_several_requests_at_once_get_their_own_answers(self, lm: LmClient) -> None:
-        alone = [(await lm.complete([text], GREEDY, timeout_s=TIMEOUT_S))[0].candidates[0].text for text in PROMPTS]
+        alone = [first_word((await lm.complete([text], GREEDY, timeout_s=TIMEOUT_S))[0]) for text in PROMPTS]
         at_once = await asyncio.gather(*(lm.complete([text], GREEDY, timeout_s=TIMEOUT_S) for text in PROMPTS))
-        assert [answers[0].candidates[0].text for answers in at_once] == alone
+        assert [first_word(answers[0]) for answers in at_once] == alone
