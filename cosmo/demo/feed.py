@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +20,8 @@ from cosmo.runtime.settings import Settings
 RATES_PER_S = {SEARCHES: 8_000.0, ORDERS: 900.0}
 """Both topics end after about 25 s, side by side as they would arrive. At full speed the producer would take a core
 from the workers and the model for ten seconds; slower than this, pairs would wait for their evidence."""
+
+NICE = 5
 
 
 @dataclass(slots=True)
@@ -50,6 +54,7 @@ class Feed:
             running.wait(deadline.remaining_s)
 
     def _send(self, topic: str) -> None:
+        _stand_back()
         summary = send(
             numbered(self._lines(topic), source=f"simulated {topic}"),
             topic=topic,
@@ -72,3 +77,9 @@ class Feed:
             if self._stopping.is_set():
                 return
             yield line.value
+
+
+def _stand_back() -> None:
+    """This thread alone, which only Linux can do: workers and model go before the input."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)

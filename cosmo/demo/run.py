@@ -48,6 +48,9 @@ from features.lookup.reader import build
 from schemas.records import EntityKind
 
 LOOK_S = 0.25
+YOUNG_S = 3.0
+STAND_BACK = {"ingest": 5, "sample": 5}
+"""As far as the local model server does: it shall not starve while the input is counted, nor the counting for it."""
 SAMPLE_QUERIES, SAMPLE_PRODUCTS = 3, 2
 STOP_FEED_S = 8.0
 
@@ -106,7 +109,7 @@ class _Run:
 
     def _with_stack(self, running: ExitStack, stack: Stack, known: remembered.Remembered, home: Home) -> dict[str, Any]:
         connected, env = stack.connected(), stack.env()
-        children = Children(connected, env=env, logs=home.logs)
+        children = Children(connected, env=env, logs=home.logs, nice=STAND_BACK)
         running.enter_context(children.running())
         self.show.say("The workers start; the input follows.")
         others: list[int] = [os.getpid()]
@@ -259,10 +262,14 @@ def write_document(path: Path, document: dict[str, Any]) -> None:
 
 
 def _counted(reading: Reading) -> bool:
-    """Whether ingest and sample have nothing left to read."""
-    return bool(reading.stages) and all(
-        stage.lag == 0 for stage in reading.stages if stage.name in {"ingest", "sample"}
-    )
+    """Whether ingest and sample have read what was sent. Sample also reads what it writes itself (vouchers), so what
+    waits there may be young instead of nothing."""
+    stages = {stage.name: stage for stage in reading.stages}
+    if not {"ingest", "sample"} <= stages.keys():
+        return False
+    ingest, sample = stages["ingest"], stages["sample"]
+    caught_up = sample.lag == 0 or (sample.lag_s is not None and sample.lag_s < YOUNG_S)
+    return bool(ingest.taken) and ingest.lag == 0 and caught_up
 
 
 def _pids(stack: Stack) -> list[int]:

@@ -42,7 +42,7 @@ _VIEWS: dict[EntityKind, tuple[View, ...]] = {
     EntityKind.QUERY: (QUERY_INTENTS,),
     EntityKind.PRODUCT: (PRODUCT_INTENTS, PRODUCT_COMPLEMENTS),
 }
-_PROMPTS = re.compile(r"^cosmo_prompts_total(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
+_PROMPTS = re.compile(r"^cosmo_lm_prompts_total(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
 
 log = logs.get(__name__)
 

@@ -22,6 +22,9 @@ SLOT_TOKENS = 1024
 CACHE_MIB = 256
 """Prompts kept beside those in the slots; the default would be 8 GB. One takes 4 MB and there are some 40 templates, so
 each finds the beginning of its template computed: three quarters of all prompt tokens (docs/adr/0006)."""
+SPARE_CORES = 1
+"""llama.cpp's threads wait for each other by spinning. With as many threads as cores, and others at work, all wait for
+the one that has no core: 16 prompts took 150 s and 37 CPU seconds on two busy cores, and 10 s with one thread."""
 NICE = 5
 """The model would take every core it gets; brokers, workers and lookups must answer first."""
 
@@ -58,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, required=True, help="GGUF file")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--slots", type=int, default=SLOTS, help="sequences decoded together")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 1) - SPARE_CORES))
     return parser.parse_args()
 
 

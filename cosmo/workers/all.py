@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -50,12 +50,13 @@ class Children:
     """Starts the four, watches them, and stops them within one deadline.
 
     ``env``: variables that the children get beside ours. ``logs``: a directory for one log file each, which is begun
-    anew; without it they write to our standard error.
+    anew; without it they write to our standard error. ``nice``: by process, how far it stands back for others.
     """
 
     settings: Settings
     env: Mapping[str, str] = field(default_factory=dict)
     logs: Path | None = None
+    nice: Mapping[str, int] = field(default_factory=dict)
     _children: dict[str, Child] = field(default_factory=dict)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -91,7 +92,11 @@ class Children:
         command = [sys.executable, "-m", "cosmo", "worker", process]
         env = os.environ | {**self.env} | {"COSMO_WORKER_PORT": str(port_of(process, self.settings))}
         with self._output(process) as output:
-            return spawner.call(lambda: spawner.popen(command, output=output, tied=True, env=env))
+            running = spawner.call(lambda: spawner.popen(command, output=output, tied=True, env=env))
+        if process in self.nice:
+            with suppress(OSError):  # it ended at once, which `look` will see
+                os.setpriority(os.PRIO_PROCESS, running.pid, self.nice[process])
+        return running
 
     @contextmanager
     def _output(self, process: str) -> Iterator[IO[bytes] | int]:

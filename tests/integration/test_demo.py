@@ -1,0 +1,229 @@
+"""``cosmo demo`` as people run it: a process of its own, with a home and ports of its own and everything real but the
+model, whose answers are scripted so that the test need not wait for them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import socket
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from cosmo.demo import strangers
+from cosmo.demo.simulation import ORDERS, SEARCHES, Simulation
+from cosmo.stack.ports import Ports
+from tests.support.commands import Cosmo, alone
+from tests.support.processes import until, until_none_runs
+from tests.support.scripted_model import scripted_model
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
+
+BASKETS = 1_500
+SEED = 3
+ENTITIES = 8
+SMALL = ("--baskets", str(BASKETS), "--seed", str(SEED), "--entities", str(ENTITIES))
+BEGUN = "The workers start"
+
+
+@dataclass(slots=True)
+class Learned:
+    """A home in which a demonstration has run to its end."""
+
+    home: Path
+    cosmo: Cosmo
+    lookup_port: int
+    document: dict[str, Any]
+    progress: str
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Learned]:
+    home = tmp_path_factory.mktemp("demo")
+    with scripted_model() as model:
+        spare = Ports.free(brokers=1)
+        variables = {"COSMO_LM_URL": model.url, "COSMO_LOOKUP_PORT": str(spare.registry)}
+        cosmo = alone(home, variables | {"COSMO_WORKER_PORT": _four_free(home)})
+        done = cosmo("demo", *SMALL, "--limit", "100", "--json")
+        yield Learned(home, cosmo, spare.registry, json.loads(done.stdout), done.stderr)
+
+
+def _four_free(home: Path) -> str:
+    """The first of four ports in a row; brokers and controllers of two brokers are as many."""
+    return alone(home, brokers=2).env["COSMO_KAFKA_PORT"]
+
+
+def test_every_line_is_accounted_for_by_its_reason(learned: Learned) -> None:
+    now = datetime.fromisoformat(json.loads((learned.home / "data" / "demo.json").read_text())["now"])
+    simulation = Simulation.over(baskets=BASKETS, seed=SEED, now=now)
+    lines = [line for topic in (SEARCHES, ORDERS) for line in simulation.lines(topic)]
+    events = learned.document["events"]
+    assert events["produced"] == sum(1 for line in lines if line.flaw is None)
+    assert Counter(events["refused"]) == Counter(line.flaw.reason for line in lines if line.flaw)
+
+
+def test_undecodable_records_of_others_are_all_dead_letters_and_nothing_else_is(learned: Learned) -> None:
+    assert learned.document["events"]["foreign_undecodable"] == 2 * len(strangers.VALUES)
+    assert sum(learned.document["dead_letters"].values()) == 2 * len(strangers.VALUES)
+
+
+def test_it_ends_when_all_is_counted_and_enough_entities_have_features(learned: Learned) -> None:
+    document = learned.document
+    assert document["reached_goal"] is True
+    assert document["entities_with_features"] >= ENTITIES
+    assert document["waiting"]["records"]["ingest"] == 0
+    assert 0 < document["seconds_to_first_feature"] <= document["seconds"]
+    assert document["pairs"] >= 1
+    assert document["prompts"] >= 1
+    assert document["intents"]["kept"] >= ENTITIES
+    assert 0 < document["peak_memory_bytes"] < 4_000_000_000
+
+
+def test_the_summary_on_disk_is_the_document_that_was_printed(learned: Learned) -> None:
+    assert json.loads((learned.home / "summary.json").read_text()).keys() == learned.document.keys()
+    assert "The workers start" in learned.progress
+
+
+def test_no_process_is_left_behind(learned: Learned) -> None:
+    until_none_runs(learned.home, within_s=5.0)
+
+
+def test_a_second_run_on_a_terminal_sends_nothing_twice_and_serves_until_ctrl_c(learned: Learned) -> None:
+    began_s = time.monotonic()
+    with _terminal(learned.cosmo, *SMALL) as terminal:
+        assert terminal.shows("How to go on", within_s=120.0), terminal.text
+        assert time.monotonic() - began_s < 60.0
+        assert "earlier run" in terminal.text
+        assert "What was learned" in terminal.text
+        address = f"http://127.0.0.1:{learned.lookup_port}/readyz"
+        assert until(lambda: _answers(address), within_s=30.0)
+        terminal.press_ctrl_c()
+        assert terminal.exit_code(within_s=40.0) == 0
+    until_none_runs(learned.home, within_s=5.0)
+    second = json.loads((learned.home / "summary.json").read_text())
+    assert second["events"]["by_topic"] == learned.document["events"]["by_topic"]
+    assert second["dead_letters"] == learned.document["dead_letters"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_stops_everything(learned: Learned, number: signal.Signals) -> None:
+    process = learned.cosmo.start("demo", *SMALL)
+    assert process.stderr is not None
+    assert any(BEGUN in line for line in process.stderr)
+    process.send_signal(number)
+    assert process.wait(60.0) == 130
+    process.stderr.close()
+    until_none_runs(learned.home, within_s=5.0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties a child to its parent")
+def test_even_kill_9_leaves_nothing_behind(learned: Learned) -> None:
+    process = learned.cosmo.start("demo", *SMALL)
+    assert process.stderr is not None
+    assert any(BEGUN in line for line in process.stderr)
+    process.kill()
+    process.wait(10.0)
+    process.stderr.close()
+    until_none_runs(learned.home, within_s=10.0)
+
+
+def test_other_input_in_the_same_home_is_refused_with_advice(learned: Learned) -> None:
+    done = learned.cosmo("demo", "--baskets", "77", exits=1)
+    assert "--fresh" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_in_use_is_one_sentence(learned: Learned) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = str(holder.getsockname()[1])
+        busy = Cosmo({**learned.cosmo.env, "COSMO_KAFKA_PORT": port})
+        done = busy("demo", *SMALL, exits=1)
+    assert f"needs port {port}" in done.stderr
+    assert "COSMO_KAFKA_PORT" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_one_sentence(learned: Learned) -> None:
+    full = Cosmo({**learned.cosmo.env, "COSMO_MIN_FREE_BYTES": str(10**18)})
+    done = full("demo", *SMALL, exits=1)
+    assert "free on the disk" in done.stderr
+    assert "COSMO_HOME" in done.stderr
+
+
+@dataclass(slots=True)
+class _Terminal:
+    """A pseudo-terminal in which ``cosmo demo`` runs."""
+
+    pid: int
+    fd: int
+    seen: bytearray = field(default_factory=bytearray)
+
+    @property
+    def text(self) -> str:
+        return self.seen.decode("utf-8", "replace")
+
+    def shows(self, phrase: str, *, within_s: float) -> bool:
+        return until(lambda: self._read() or phrase in self.text, within_s=within_s) and phrase in self.text
+
+    def press_ctrl_c(self) -> None:
+        os.write(self.fd, b"\x03")
+
+    def exit_code(self, *, within_s: float) -> int:
+        ended: list[int] = []
+
+        def reaped() -> bool:
+            self._read()
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                ended.append(os.waitstatus_to_exitcode(status))
+            return bool(pid)
+
+        assert until(reaped, within_s=within_s), self.text[-2000:]
+        return ended[0]
+
+    def _read(self) -> bool:
+        """Take what is there; always False, so that it can stand before a condition."""
+        with suppress(OSError):
+            while select.select([self.fd], [], [], 0)[0]:
+                part = os.read(self.fd, 65_536)
+                if not part:
+                    break
+                self.seen += part
+        return False
+
+
+class _terminal:  # noqa: N801 - used as a function
+    def __init__(self, cosmo: Cosmo, *arguments: str) -> None:
+        self._cosmo, self._arguments = cosmo, arguments
+
+    def __enter__(self) -> _Terminal:
+        pid, fd = pty.fork()
+        if pid == 0:
+            command = [sys.executable, "-m", "cosmo", "demo", *self._arguments]
+            os.execve(command[0], command, {**self._cosmo.env, "COLUMNS": "140", "LINES": "40", "TERM": "xterm"})
+        self._terminal = _Terminal(pid, fd)
+        return self._terminal
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(self._terminal.pid, signal.SIGKILL)
+            os.waitpid(self._terminal.pid, 0)
+        os.close(self._terminal.fd)
+
+
+def _answers(address: str) -> bool:
+    with suppress(httpx.HTTPError):
+        return httpx.get(address, timeout=2.0, trust_env=False).is_success
+    return False
