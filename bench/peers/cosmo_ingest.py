@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 from bench.peers.meter import Meter
@@ -14,10 +15,10 @@ from cosmo.runtime import logs
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.health import Progress
 from cosmo.runtime.settings import Settings
+from cosmo.workers.one import BUILDERS, limit_threads
 from schemas.registry import Registry
 from streams.fetch.handler import Fetch, Handler
 from streams.fetch.watch import Watch
-from streams.ingest.handler import build
 from streams.kafka.clients import admin
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import ConfirmingProducer
@@ -59,6 +60,8 @@ class MeteredHandler:
 
 async def run(settings: Settings, wanted: int) -> str:
     """Ingest ``wanted`` records and commit; the meter's line."""
+    limit_threads("ingest")
+    build: Callable[..., Handler] = import_module(BUILDERS["ingest"]).build
     registry: Any = Registry(settings)
     async with ConfirmingProducer(settings) as producer:
         handler = MeteredHandler(build(settings, producer, DeadLetters(producer), registry), Meter(wanted))

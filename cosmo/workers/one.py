@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -30,9 +31,20 @@ PORTS = {"ingest": 9101, "sample": 9102, "infer": 9103, "materialize": 9104}
 """Where each worker serves /metrics and /healthz unless COSMO_WORKER_PORT says otherwise."""
 
 
+POLARS_THREADS = {"ingest": 1}
+"""Where polars' own threads would only get into each other's way: ingest computes two fetches at a time already."""
+
+
 def run(process: str, settings: Settings) -> None:
     """Run until SIGTERM or SIGINT; raises what broke it."""
+    limit_threads(process)
     asyncio.run(_run(process, settings))
+
+
+def limit_threads(process: str) -> None:
+    """Must come before polars is imported, which reads it once; what the environment says goes first."""
+    if process in POLARS_THREADS:
+        os.environ.setdefault("POLARS_MAX_THREADS", str(POLARS_THREADS[process]))
 
 
 async def _run(process: str, settings: Settings) -> None:

@@ -6,7 +6,6 @@ for every ordered pair of its products and one for each product with itself, whi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +15,14 @@ import polars as pl
 from streams.blocks import (
     FACTS,
     HEADS,
+    PRODUCT,
     PRODUCTS,
+    QUERY,
+    SESSION,
     TOTALS_HEAD,
     FactAction,
     HeadCode,
-    product_hash,
-    query_hash,
-    session_hash,
+    hashes,
 )
 from streams.text import normalized
 
@@ -103,25 +103,24 @@ def from_searches(rows: pl.DataFrame) -> Combined:
     product_id, title, product_type, category. A query that is empty once normalized is not among them."""
     queries = _coded(rows["query"])
     texts = queries.distinct.to_frame("q").select(normalized(pl.col("q")))["q"]
-    hashes = _hashes(texts, query_hash)
-    head = hashes[queries.codes]
-    products = _coded(rows["product_id"])
-    other = _hashes(products.distinct, product_hash)[products.codes]
+    hashed = hashes(texts, QUERY)
+    head = hashed.gather(queries.codes)
+    other = hashes(rows["product_id"], PRODUCT)
     facts = pl.DataFrame(
         {
             "head": head,
             "other": other,
             "bucket": (rows["event_time"] // DAY_MS).cast(pl.Int32),
             "action": rows["action"],
-            "session": _session_hashes(rows["session_id"]),
+            "session": hashes(rows["session_id"], SESSION),
         },
         schema=FACTS,
     ).unique()
-    heads = pl.DataFrame({"head": hashes, "text": texts}).with_columns(kind=pl.lit(HeadCode.QUERY, pl.UInt8))
+    heads = pl.DataFrame({"head": hashed, "text": texts}).with_columns(kind=pl.lit(HeadCode.QUERY, pl.UInt8))
     return Combined(
         facts=facts,
         heads=heads.select(pl.col(name) for name in HEADS).unique("head"),
-        products=rows.select(pl.Series("product", other), *_PRODUCT_COLUMNS).with_row_index("event"),
+        products=rows.select(other.alias("product"), *_PRODUCT_COLUMNS).with_row_index("event"),
         event_heads=pl.DataFrame({"head": head}).with_row_index("event"),
     )
 
@@ -129,11 +128,10 @@ def from_searches(rows: pl.DataFrame) -> Combined:
 def from_orders(rows: pl.DataFrame) -> Combined:
     """Facts of orders. ``rows``: event_time (ms), session_id, items (a list of product_id, title, product_type and
     category, each product once an order)."""
-    flat = rows.with_columns(session=_session_hashes(rows["session_id"])).with_row_index("order")
+    flat = rows.with_columns(session=hashes(rows["session_id"], SESSION)).with_row_index("order")
     flat = flat.explode("items").unnest("items")
-    coded = _coded(flat["product_id"])
     flat = flat.with_columns(
-        product=pl.Series(_hashes(coded.distinct, product_hash)[coded.codes], dtype=pl.UInt64),
+        product=hashes(flat["product_id"], PRODUCT),
         bucket=(pl.col("event_time") // DAY_MS).cast(pl.Int32),
     )
     items = flat.select("order", "product", "bucket", "session")
@@ -193,11 +191,3 @@ class _Coded:
 def _coded(column: pl.Series) -> _Coded:
     encoded = column.to_arrow().dictionary_encode()
     return _Coded(pl.Series(encoded.dictionary), encoded.indices.to_numpy())
-
-
-def _hashes(texts: pl.Series, hash_of: Callable[[str], int]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    return np.fromiter(map(hash_of, texts.to_list()), dtype=np.uint64, count=len(texts))
-
-
-def _session_hashes(session_ids: pl.Series) -> pl.Series:
-    return pl.Series("session", _hashes(session_ids, session_hash), dtype=pl.UInt64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,14 +14,12 @@ from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.logs import at
 from cosmo.runtime.metrics import counter
 from cosmo.runtime.settings import Settings
-from schemas import avsc
 from schemas.codec import Codec
-from schemas.records import CoPurchase, PairCounts, QueryPurchase
+from schemas.fixed_registry import FixedRegistry
+from schemas.records import Action, CoPurchase, PairCounts, Product, QueryPurchase
 from schemas.registry import SchemaLookup
 from streams import topics
-from streams.fetch.handler import Fetch
-from streams.fetch.records import Spans
-from streams.ingest.block import BlockReader
+from streams.fetch.handler import Fetch, RawRecord
 from streams.ingest.decode import Bad, Decoder
 from streams.ingest.facts import Combined, from_orders, from_searches
 from streams.ingest.shapes import ORDERS, SEARCHES
@@ -48,17 +46,31 @@ class _Made:
     facts: int = 0
 
 
+_LONG_AGO = datetime(2024, 1, 1, tzinfo=UTC)
+_PRODUCTS = tuple(Product(product_id=f"example-{number}", title="Example") for number in range(2))
+EXAMPLE_SEARCH = QueryPurchase(
+    event_id="e", event_time=_LONG_AGO, session_id="s", query="example", action=Action.CLICK, product=_PRODUCTS[0]
+)
+EXAMPLE_ORDER = CoPurchase(event_id="e", event_time=_LONG_AGO, session_id="s", order_id="o", items=_PRODUCTS)
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """What is done with the fetches of one input topic."""
 
     decoder: Decoder[Any]
     facts: Callable[[pl.DataFrame], Combined]
+    example: QueryPurchase | CoPurchase
 
     def warm_up(self) -> None:
-        """Take a fetch of no records all the way."""
-        BlockReader(avsc.load(self.decoder.codec.topic_name)).read(Spans.of([]))
-        self.facts(self.decoder.shape.rows.to_frame())
+        """Take an example all the way. It is framed by a registry of its own, as nobody has to have registered the
+        newest schema of a topic that others write."""
+        codec = self.decoder.codec
+        codec = Codec(codec.topic_name, type(self.example), FixedRegistry())
+        decoder = replace(self.decoder, codec=codec, readers={})
+        fetch = Fetch(codec.topic_name, 0, [RawRecord(0, 0, None, codec.encode(self.example))])
+        rows = decoder.decode(fetch, self.example.event_time).rows
+        list(blocks(fetch, self.facts(rows), 1))
 
 
 @dataclass(slots=True)
@@ -149,8 +161,8 @@ def build(
         producer=producer,
         dead_letters=dead_letters,
         routes={
-            prefix + topics.QUERY_PURCHASE.name: Route(searches, from_searches),
-            prefix + topics.CO_PURCHASE.name: Route(orders, from_orders),
+            prefix + topics.QUERY_PURCHASE.name: Route(searches, from_searches, EXAMPLE_SEARCH),
+            prefix + topics.CO_PURCHASE.name: Route(orders, from_orders, EXAMPLE_ORDER),
         },
         blocks_codec=Codec(topics.PAIR_COUNTS.name, PairCounts, registry),
         blocks_topic=prefix + topics.PAIR_COUNTS.name,
