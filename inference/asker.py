@@ -95,6 +95,7 @@ class Asker:
 
     def start(self) -> None:
         """Begin to ask; one task for each batch in flight."""
+        gauge("cosmo_lm_breaker_open").set(0)
         self._askers = {asyncio.create_task(self._run(), name=f"asker-{n}") for n in range(self.rule.in_flight)}
         for task in self._askers:
             task.add_done_callback(self._asker_ended)

@@ -22,6 +22,9 @@ PROBE = "The sky is"
 """A question that every server answers at once. It is asked with the same parameters as all others, so a server that
 refuses one of those is found to be the culprit too."""
 
+POLL_S = 0.1
+"""How often those who wait look whether the one who probes has been answered."""
+
 log = logs.get(__name__)
 
 
@@ -41,7 +44,7 @@ class Gate:
             if self.breaker.may_probe(_now_s()):
                 await self.works()
             else:
-                await asyncio.sleep(max(0.01, self.breaker.wait_s(_now_s())))
+                await asyncio.sleep(max(POLL_S, self.breaker.wait_s(_now_s())))
 
     async def works(self) -> bool:
         """Ask the probe now, whatever the breaker says, and tell it the outcome."""

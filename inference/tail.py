@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inference.asked import Candidate, Token
+from schemas.text import clean
 
 _SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|\n")
 _LIST_MARK = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•])\s+")
@@ -29,7 +30,7 @@ def tail_of(candidate: Candidate) -> Tail:
     ended = _SENTENCE_END.search(candidate.text, start)
     sentence = candidate.text[start : ended.start() if ended else None]
     return Tail(
-        text=" ".join(sentence.strip(_EDGES).split()),
+        text=clean(sentence).strip(_EDGES),
         cut=candidate.cut and ended is None,
         mean_logprob=_mean_logprob(candidate.tokens, chars=start + len(sentence)),
     )

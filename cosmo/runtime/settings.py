@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     # inference
     lm_batch_prompts: int = Field(16, ge=1, description="Most prompts of one request; on a GPU 64 or more.")
     lm_batch_wait_s: float = Field(
-        0.2, ge=0, description="A batch is sent this long after its first prompt, full or not."
+        0.05, ge=0, description="A batch is sent this long after its first prompt, full or not."
     )
     lm_in_flight: int = Field(2, ge=1, description="Requests at the model server at a time; on a GPU 4 or more.")
     lm_timeout_s: float = Field(120.0, gt=0, description="Deadline of one request; a batch beyond it is halved.")
@@ -140,7 +140,7 @@ class Settings(BaseSettings):
     lm_temperature: float = Field(0.0, ge=0, description="0: the likeliest answer. Above: drawn by a fixed seed.")
     infer_relations: int = Field(3, ge=1, description="Relations asked of a pair; each is one prompt.")
     infer_fetch_records: int = Field(
-        16, ge=1, description="Most pairs of one fetch. A fetch is acked when all of its pairs have ended."
+        8, ge=1, description="Most pairs of one fetch. A fetch is acked when all of its pairs have ended."
     )
 
     # features

@@ -50,7 +50,7 @@ def limit_threads(process: str) -> None:
 async def _run(process: str, settings: Settings) -> None:
     settings = _for(process, settings)
     build: Callable[..., Handler] = import_module(BUILDERS[process]).build
-    progress = health.Progress()
+    progress = health.Progress(stalled_after_s=_stalled_after_s(process, settings))
     registry: Any = Registry(settings)
     with health.serve(settings.worker_port or PORTS[process], progress, host=settings.listen_host):
         async with ConfirmingProducer(settings) as producer:
@@ -65,3 +65,8 @@ def _for(process: str, settings: Settings) -> Settings:
     if process != "infer":
         return settings
     return settings.model_copy(update={"fetch_records": min(settings.fetch_records, settings.infer_fetch_records)})
+
+
+def _stalled_after_s(process: str, settings: Settings) -> float:
+    """A partition whose turn comes after others' waits for several batches, each of which may take its deadline."""
+    return 5 * settings.lm_timeout_s if process == "infer" else health.STALLED_AFTER_S

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from inference.asked import Candidate, Token
 from inference.tail import tail_of
+from schemas.text import clean
 
 
 @pytest.mark.parametrize(("text", "tail"), [
@@ -20,6 +21,7 @@ from inference.tail import tail_of
     (" keeping warm; keeping dry", "keeping warm"),
     (" walking   the\tdog!", "walking the dog"),
     (" St. Patrick", "St"),  # a known loss: it is refused as too short
+    (" walking\x00 the \u202edog", "walking the dog"),
     ("", ""),
     (" ...", ""),
 ])  # fmt: skip
@@ -30,7 +32,8 @@ def test_the_first_sentence_without_marks_is_the_tail(text: str, tail: str) -> N
 @given(st.text(max_size=60), st.booleans())
 def test_a_tail_is_one_trimmed_line_whatever_the_model_says(text: str, cut: bool) -> None:
     tail = tail_of(Candidate(text=text, tokens=(), cut=cut))
-    assert tail.text == " ".join(tail.text.split())
+    assert tail.text == clean(tail.text)
+    assert "\n" not in tail.text
     assert tail.mean_logprob is None
 
 
