@@ -1,6 +1,6 @@
 """The sampler's state beside the stores that could hold it: rows merged, bytes a pair, time to recover.
 
-    python -m bench.state [--pairs 100000 1000000] [--blocks 50]
+    python -m bench.state [--pairs 100000 1000000] [--blocks 50] [--faust]
 
 Every candidate runs in a process of its own and merges the same skewed stream into so many pairs. rocksdict is
 measured where it is installed (``pip install rocksdict``); nothing else here needs it.
@@ -17,13 +17,16 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
+from confluent_kafka.cimpl import NewTopic
+
 from bench.harness import Goal, Section, emit, fill, finish, stack
 from bench.peers.state_stream import BLOCK, every_pair, skewed
 from cosmo.runtime.settings import Settings
 from cosmo.stack.parts import Name
 from streams.blocks import to_ipc
+from streams.kafka.clients import admin
 
-CHILD_S = 900.0
+CHILD_S = 300.0
 PEER_PAIRS = 100_000
 """The peers hold this many pairs: enough to see their rates, which fall rather than rise with more."""
 PEER_BLOCKS = 10
@@ -35,6 +38,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--pairs", type=int, nargs="+", default=[100_000, 1_000_000])
     arguments.add_argument("--blocks", type=int, default=50)
+    arguments.add_argument("--faust", action="store_true", help="measure a Faust table too, which takes minutes")
     chosen = arguments.parse_args()
     with stack(Name.KAFKA, Name.REGISTRY, Name.VALKEY) as (running, settings):
         env = {
@@ -51,7 +55,8 @@ def main() -> None:
         peers = {REDIS: child(REDIS, "state_redis", env, PEER_PAIRS, PEER_BLOCKS)}
         if find_spec("rocksdict"):
             peers[ROCKS] = child(ROCKS, "state_rocks", env, PEER_PAIRS, PEER_BLOCKS)
-        peers[FAUST] = faust(settings, env)
+        if chosen.faust:
+            peers[FAUST] = faust(settings, env)
     finish(section(ours, peers))
 
 
@@ -69,6 +74,8 @@ def child(name: str, module: str, env: dict[str, str], *arguments: object) -> di
 def faust(settings: Settings, env: dict[str, str]) -> dict[str, Any]:
     """Merge what the topic holds, then recover from the changelog."""
     topic = f"{settings.topic_prefix}state-bench"
+    client = admin(settings)  # held: its futures fail when it is collected
+    client.create_topics([NewTopic(topic, 1, 1)])[topic].result(30.0)
     blocks = [*every_pair(PEER_PAIRS, BLOCK), *skewed(PEER_PAIRS, PEER_BLOCKS)]
     fill(settings, topic, ((None, to_ipc(tables.facts)) for tables in blocks))
     env = env | {
