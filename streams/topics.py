@@ -24,6 +24,11 @@ class Topic:
     def dlq(self) -> str:
         return f"{self.name}.dlq"
 
+    @property
+    def max_dead_letter_bytes(self) -> int:
+        """A dead letter is its record and provenance, perhaps compressed less well than by whoever sent the record."""
+        return 2 * self.max_message_bytes
+
 
 _BLOCK_BYTES = 16 * 1024 * 1024
 

@@ -6,15 +6,16 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import faust
+from aiokafka.errors import KafkaConnectionError
 
 from cosmo.runtime import logs
 from cosmo.runtime.deadline import Deadline
-from cosmo.runtime.errors import StopWorker
+from cosmo.runtime.errors import CosmoError, StopWorker
 from cosmo.runtime.settings import Settings
 from streams import topics
 from streams.app import build_app, fetch_topic
@@ -35,6 +36,8 @@ class Worker:
     settings: Settings
     handler: Handler
     watch: Watch
+    on_stop: Callable[[], None] = lambda: None
+    """Told, perhaps more than once, that the stop has begun."""
     app: Any = None
     """The Faust app while it runs."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -46,8 +49,16 @@ class Worker:
         """Start, work until stopped, stop."""
         app = self.app = self._app()
         _on_signals(self.request_stop)
-        await self.handler.start()
-        await app.start()
+        if not await self._started(self.handler.start()):
+            return
+        try:
+            if not await self._started(app.start()):
+                return
+        except KafkaConnectionError as error:
+            raise CosmoError(
+                f"Kafka at {self.settings.kafka_bootstrap_servers} does not answer.",
+                advice="Start it with `cosmo stack up`, or set KAFKA_BOOTSTRAP_SERVERS.",
+            ) from error
         beside = [asyncio.create_task(self._watch(app)), asyncio.create_task(self._background())]
         try:
             await self._until_stopped(app)
@@ -62,6 +73,19 @@ class Worker:
     def request_stop(self) -> None:
         """Stop gracefully: what is in flight is finished and committed, within the settings' ``shutdown_s``."""
         self._stopping.set()
+        self.on_stop()
+
+    async def _started(self, start: Coroutine[Any, Any, Any]) -> bool:
+        """Whether this step of the start came to its end before the process was asked to stop. It is not waited for
+        after that: brokers that do not answer would hold it up for minutes."""
+        starting, stopping = asyncio.create_task(start), asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not starting.done():
+            starting.cancel()
+            return False
+        starting.result()
+        return True
 
     def _app(self) -> faust.App:
         app = build_app(self.settings, self.process)
@@ -76,13 +100,14 @@ class Worker:
     async def _agent(self, stream: Any) -> None:
         async for event in stream.noack().events():
             fetch: Fetch = event.value
-            ready = self._ready.get((fetch.topic, fetch.partition))
+            partition = (fetch.topic, fetch.partition)
+            ready = self._ready.get(partition)
             if ready is None or self._failure is not None:
                 continue  # revoked while it lay in the buffer, or failing: it comes again
             with self._fails_worker():
                 if not ready.done():
                     await asyncio.wait({ready})
-                if ready.cancelled() or self._failure is not None:
+                if self._ready.get(partition) is not ready or self._failure is not None:
                     continue
                 self._keep(await self.handler.handle(fetch), event, time.monotonic())
 
@@ -153,6 +178,7 @@ class Worker:
 
     async def _stop(self, app: Any) -> None:
         """1. no more fetches, 2. finish what is in flight, 3. commit it, 4. leave the group; under one deadline."""
+        self.on_stop()
         deadline = Deadline.after(self.settings.shutdown_s)
         app.consumer.stop_flow()
         with contextlib.suppress(TimeoutError):

@@ -9,20 +9,28 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+EXIT_S = 1.0
+"""What the interpreter may take behind the stop; `Children` and Kubernetes wait a second longer."""
+
 
 def _run(process: str) -> None:
     from cosmo.runtime import logs
     from cosmo.runtime.errors import StopWorker
+    from cosmo.runtime.last_resort import LastResort
     from cosmo.runtime.settings import settings
     from cosmo.workers import all as children
     from cosmo.workers import one
 
     logs.configure(settings(), process=process)
+    last_resort = LastResort(settings().shutdown_s + EXIT_S)
     try:
-        one.run(process, settings())
+        one.run(process, settings(), last_resort.arm)
     except StopWorker as stop:
         typer.echo(str(stop), err=True)
+        last_resort.exit_code = children.STOPPED_ON_PURPOSE
         raise typer.Exit(children.STOPPED_ON_PURPOSE) from stop
+    finally:
+        last_resort.arm()
 
 
 @app.command()

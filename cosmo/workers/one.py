@@ -35,10 +35,10 @@ POLARS_THREADS = {"ingest": 1}
 """Where polars' own threads would only get into each other's way: ingest computes two fetches at a time already."""
 
 
-def run(process: str, settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT; raises what broke it."""
+def run(process: str, settings: Settings, on_stop: Callable[[], None] = lambda: None) -> None:
+    """Run until SIGTERM or SIGINT; raises what broke it. ``on_stop`` is told when the stop begins."""
     limit_threads(process)
-    asyncio.run(_run(process, settings))
+    asyncio.run(_run(process, settings, on_stop))
 
 
 def limit_threads(process: str) -> None:
@@ -47,7 +47,7 @@ def limit_threads(process: str) -> None:
         os.environ.setdefault("POLARS_MAX_THREADS", str(POLARS_THREADS[process]))
 
 
-async def _run(process: str, settings: Settings) -> None:
+async def _run(process: str, settings: Settings, on_stop: Callable[[], None]) -> None:
     settings = _for(process, settings)
     build: Callable[..., Handler] = import_module(BUILDERS[process]).build
     progress = health.Progress(stalled_after_s=_stalled_after_s(process, settings))
@@ -56,7 +56,8 @@ async def _run(process: str, settings: Settings) -> None:
         async with ConfirmingProducer(settings) as producer:
             dead_letters = DeadLetters(producer, limit=settings.dead_letter_ratio)
             handler = build(settings, producer, dead_letters, registry)
-            await Worker(process, settings, handler, Watch(process, progress, admin(settings))).run()
+            watch = Watch(process, progress, admin(settings))
+            await Worker(process, settings, handler, watch, on_stop).run()
 
 
 def _for(process: str, settings: Settings) -> Settings:

@@ -41,7 +41,7 @@ def create_topics(settings: Settings) -> list[str]:
 def _new_topic(settings: Settings, topic: topics.Topic, name: str) -> NewTopic:
     config = {
         "cleanup.policy": topic.cleanup_policy if name == topic.name else "delete",
-        "max.message.bytes": str(topic.max_message_bytes),
+        "max.message.bytes": str(topic.max_message_bytes if name == topic.name else topic.max_dead_letter_bytes),
         **(topic.config if name == topic.name else {}),
     }
     if topic.retention is not None:

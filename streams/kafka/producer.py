@@ -24,6 +24,10 @@ Long enough for a coordinator to move (14 s measured); shorter would turn broker
 QUEUE_KBYTES = 256 * 1024
 """Bound of the send queue; when it is full `send_nowait` raises BufferError and the caller waits: memory stays flat."""
 
+MAX_RECORD_BYTES = 128 * 1024 * 1024
+"""Before compression; how large after it, the topics say. A record that came in compressed must go out again as a dead
+letter, and what is larger than half the queue might never find room in it."""
+
 FULL_QUEUE_PAUSE_S = 0.01
 
 
@@ -56,7 +60,7 @@ class ConfirmingProducer:
                 "compression.type": "zstd",
                 "linger.ms": self._linger_ms,
                 "delivery.timeout.ms": int(DELIVERY_TIMEOUT_S * 1000),
-                "message.max.bytes": 16 * 1024 * 1024,
+                "message.max.bytes": MAX_RECORD_BYTES,
                 "queue.buffering.max.kbytes": QUEUE_KBYTES,
             }
         )

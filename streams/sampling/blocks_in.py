@@ -13,6 +13,7 @@ from schemas.records import PairCounts
 from streams.blocks import FACTS, HEADS, LAYOUT, PRODUCTS, NotABlock, from_ipc, to_ipc
 from streams.fetch.handler import RawRecord
 from streams.ingest.facts import Tables
+from streams.ingest.shuffle import MAX_FACTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +66,22 @@ def _union(tables: Sequence[Tables]) -> Tables:
 
 
 def voucher_blocks(vouchers: pl.DataFrame, partitions: int, source: tuple[str, int]) -> list[tuple[int, PairCounts]]:
-    """(target partition, block) of vouchers for the heads of each partition. ``source``: topic and partition of the
-    sampler that vouches; its blocks come from no fetch, so their offsets are -1."""
+    """(target partition, block) of vouchers for the heads of each partition; none is larger than the topic takes.
+    ``source``: topic and partition of the sampler that vouches; its blocks come from no fetch, so their offsets are
+    -1."""
     none, blocks = to_ipc(HEADS.to_frame()), []
-    for (target,), part in vouchers.group_by(pl.col("head") % partitions):
-        block = PairCounts(
-            source_topic=source[0],
-            source_partition=source[1],
-            first_offset=-1,
-            last_offset=-1,
-            layout=LAYOUT,
-            facts=to_ipc(part),
-            heads=none,
-            products=to_ipc(PRODUCTS.to_frame()),
-        )
+    for (target,), theirs in vouchers.group_by(pl.col("head") % partitions):
         assert isinstance(target, int)
-        blocks.append((target, block))
+        for part in theirs.iter_slices(MAX_FACTS):
+            block = PairCounts(
+                source_topic=source[0],
+                source_partition=source[1],
+                first_offset=-1,
+                last_offset=-1,
+                layout=LAYOUT,
+                facts=to_ipc(part),
+                heads=none,
+                products=to_ipc(PRODUCTS.to_frame()),
+            )
+            blocks.append((target, block))
     return blocks

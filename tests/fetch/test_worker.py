@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field
 
+import pytest
 from faust.types import TP
 
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.errors import StopWorker
 from cosmo.runtime.health import Progress
 from cosmo.runtime.settings import Settings
-from streams.fetch.handler import Fetch
+from streams.fetch.handler import Fetch, RawRecord
 from streams.fetch.watch import Watch
 from streams.worker import Worker
 
@@ -38,9 +39,34 @@ class SlowHandler:
         self.opened -= partitions
 
     async def handle(self, fetch: Fetch) -> Awaitable[None]:
-        raise NotImplementedError
+        assert fetch.partition in self.opened
+        return asyncio.sleep(0)
 
     async def stop(self, deadline: Deadline) -> None:
+        pass
+
+
+@dataclass
+class StuckHandler(SlowHandler):
+    """Its start waits for brokers that never answer."""
+
+    async def start(self) -> None:
+        await asyncio.Event().wait()
+
+
+@dataclass
+class OneFetch:
+    """A stream of one event; ack does nothing."""
+
+    value: Fetch
+
+    def noack(self) -> OneFetch:
+        return self
+
+    async def events(self) -> AsyncIterator[OneFetch]:
+        yield self
+
+    def ack(self) -> None:
         pass
 
 
@@ -84,3 +110,31 @@ async def test_a_partition_that_comes_back_is_opened_again() -> None:
         assert handler.opened == {0}
         await running._revoked(None, {TP("pair-counts", 0)})
         assert handler.opened == set()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_fetch_is_not_handled_when_its_partition_went_while_it_waited(turns: int) -> None:
+    """Whenever the revocation comes: before the partition is open, at that moment, or after."""
+    handler = SlowHandler()
+    running = worker(handler)
+    await running._assigned(None, {TP("pair-counts", 0)})
+    agent = asyncio.create_task(running._agent(OneFetch(Fetch("pair-counts", 0, [RawRecord(0, 0, None, None)]))))
+    await settled()
+    handler.may_open.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await running._revoked(None, {TP("pair-counts", 0)})
+    await agent
+    assert running._failure is None
+
+
+async def test_a_worker_asked_to_stop_while_it_starts_does_not_wait_for_its_start() -> None:
+    told: list[str] = []
+    running = worker(StuckHandler())
+    running.on_stop = lambda: told.append("stop")
+    task = asyncio.create_task(running.run())
+    await settled()
+    running.request_stop()
+    async with asyncio.timeout(5.0):
+        await task
+    assert told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
@@ -73,7 +74,7 @@ def read_all(settings: Settings, name: str) -> list[Message]:
 
 
 def produce(settings: Settings, events: list[Kind]) -> None:
-    producer = Producer(client_config(settings) | {"message.max.bytes": 15_000_000})
+    producer = Producer(client_config(settings) | {"message.max.bytes": 15_000_000, "enable.idempotence": True})
     for kind in events:
         name = settings.topic_prefix + kind.topic
         producer.produce(name, value=kind.value, key=kind.key, headers=list(kind.headers), partition=0)
@@ -102,6 +103,25 @@ async def test_every_kind_ends_in_its_dead_letter_topic_byte_for_byte(settings: 
             assert_same_record(letter, originals[offset])
     codec = Codec("pair-counts", PairCounts, registry)
     assert [codec.decode(message.value()) for message in read_all(settings, "pair-counts")]
+
+
+async def test_a_bad_record_as_large_as_the_topic_takes_is_a_dead_letter_too(
+    settings: Settings, registry: Registry
+) -> None:
+    """Alone in its batch, and so well compressed that the topic takes more than it would of plain bytes."""
+    largest = topics.QUERY_PURCHASE.max_message_bytes
+    random, text = os.urandom(largest - 200), b"hello" * (largest // 2)
+    producer = Producer(client_config(settings) | {"message.max.bytes": 4 * largest, "compression.type": "gzip"})
+    for value in (random, text):
+        producer.produce(settings.topic_prefix + "query-purchase", value=value, partition=0)
+        assert producer.flush(60.0) == 0
+    originals = read_all(settings, "query-purchase")
+    assert [len(message.value() or b"") for message in originals] == [len(random), len(text)]
+    await ingest_all(settings, registry)
+    letters = read_all(settings, "query-purchase.dlq")
+    for letter in letters:
+        assert_same_record(letter, originals[int(header(letter, "offset"))])
+    assert len(letters) == 2
 
 
 def assert_same_record(letter: Message, original: Message) -> None:

@@ -14,6 +14,7 @@ from schemas.fixed_registry import FixedRegistry
 from schemas.records import PairCounts
 from streams.blocks import FACTS, NotABlock, from_ipc, to_ipc
 from streams.fetch.handler import RawRecord
+from streams.sampling import blocks_in
 from streams.sampling.blocks_in import decode, voucher_blocks
 from tests.sampling.examples import orders
 
@@ -75,6 +76,12 @@ def test_vouchers_go_to_the_partition_of_the_head_they_are_for() -> None:
     assert_frame_equal(back.tables.facts, vouchers, check_row_order=False)
     for partition, block in sent:
         assert set(from_ipc(block.facts, FACTS)["head"] % 3) == {partition}
+
+
+def test_more_vouchers_than_the_topic_takes_at_once_go_in_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks_in, "MAX_FACTS", 3)
+    sent = [block for _, block in voucher_blocks(TABLES.facts.head(8), 1, ("pair-counts", 2))]
+    assert [from_ipc(block.facts, FACTS).height for block in sent] == [3, 3, 2]
 
 
 def test_a_fetch_of_no_blocks_is_an_empty_union() -> None:
