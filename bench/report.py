@@ -1,14 +1,15 @@
-"""Runs every bench program and writes docs/benchmarks.md from their output.
+"""Runs bench programs and writes docs/benchmarks.md from their output.
 
     python -m bench.report [NAME…]
 
 A program is a module of this package with a `main`. Its last JSON line of kind "section" becomes a part of the page;
-its progress is on standard error.
+its progress is on standard error. With names, only their parts are written anew and the others stay as they are.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -16,23 +17,25 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bench.harness import Goal, Section, markdown
 
 PROGRAMS = ("ingest", "state", "event_to_feature", "micro_batch", "lookup")
 PAGE = Path("docs/benchmarks.md")
 HEAD = """# Benchmarks
 
-Written by `make bench` on {date}, from the output of the programs in `bench/`; do not edit it. Absolute figures belong
-to the machine that ran them ({cores} cores, shared with the broker); ratios come from one run, on the same topics and
-events.
+Written by `make bench` from the output of the programs in `bench/`; do not edit it. Absolute figures belong to the
+machine that ran them; ratios come from one run, on the same topics and events.
 """
+_PART = re.compile(r"<!-- bench\.(\w+) -->\n(.*?)(?=<!-- bench\.|\Z)", re.DOTALL)
 
 
 def main() -> None:
-    """Run the programs named, or all; a program that fails stops everything, and the page stays as it was."""
-    names = sys.argv[1:] or [name for name in PROGRAMS if find_spec(f"bench.{name}")]
-    sections = [run(name) for name in names]
-    PAGE.write_text("\n".join([_head(), *map(markdown, sections)]), encoding="utf-8")
+    """Run the programs named, or all. One that fails stops everything, and its part stays as it was."""
+    for name in sys.argv[1:] or [name for name in PROGRAMS if find_spec(f"bench.{name}")]:
+        page = PAGE.read_text("utf-8") if PAGE.exists() else ""
+        PAGE.write_text(with_part(page, name, part(run(name))), "utf-8")
 
 
 def run(name: str) -> Section:
@@ -49,10 +52,17 @@ def section(document: dict[str, Any]) -> Section:
     return Section(**{name: value for name, value in document.items() if name not in {"kind", "goals"}}, goals=goals)
 
 
-def _head() -> str:
-    import psutil
+def part(found: Section) -> str:
+    """A section with its date and the size of the machine."""
+    measured = f"Measured on {datetime.now(UTC).date().isoformat()}, {psutil.cpu_count()} cores, broker included."
+    return f"{markdown(found)}\n{measured}\n"
 
-    return HEAD.format(date=datetime.now(UTC).date().isoformat(), cores=psutil.cpu_count())
+
+def with_part(page: str, name: str, text: str) -> str:
+    """The page with one program's part replaced, or added in its place."""
+    parts = {**dict(_PART.findall(page)), name: text}
+    order = [known for known in PROGRAMS if known in parts]
+    return "\n".join([HEAD, *(f"<!-- bench.{known} -->\n{parts[known].strip()}\n" for known in order)])
 
 
 if __name__ == "__main__":

@@ -32,9 +32,9 @@ MAX_IN_FLIGHT = 8
 more than this only fills memory when the brokers are slow."""
 
 
-MAX_COMPUTING = 2
-"""Fetches computed at the same time. Most of the work is native and leaves Python's lock to the other thread; a third
-would mostly wait for that lock."""
+MAX_COMPUTING = 1
+"""Fetches computed at the same time, beside the thread that fetches and unpacks. A second is no faster: the two wait
+for Python's lock and for each other's cache (`python -m bench.ingest`); a second process is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
