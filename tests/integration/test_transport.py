@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
+from faust.types import TP
 
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.errors import StopWorker
@@ -186,3 +187,42 @@ async def test_an_empty_topic_is_neither_committed_nor_unhealthy(ready: Settings
     await task
     assert sum(committed(ready).values()) == 0
     assert running.watch.progress.judge().healthy
+
+
+async def test_a_partition_that_ends_with_a_marker_is_committed_to_its_end(ready: Settings) -> None:
+    """A transaction's marker is an offset without a record. Left uncommitted, an idle partition would look stuck."""
+    producer = Producer(client_config(ready) | {"transactional.id": ready.topic_prefix})
+    producer.init_transactions(BOUND_S)
+    producer.begin_transaction()
+    producer.produce(topic(ready), value=b"v", partition=0)
+    producer.commit_transaction(BOUND_S)
+    handler = RecordingHandler(at_once)
+    running = worker(ready, handler)
+    task = asyncio.create_task(running.run())
+    await handler.until(lambda: len(handler.seen) == 1)
+    async with asyncio.timeout(BOUND_S):
+        while running.app.consumer.ledgers[TP(topic(ready), 0)].committable() != 2:  # noqa: ASYNC110 - Faust tells nobody
+            await asyncio.sleep(0.05)
+    running.request_stop()
+    await task
+    assert committed(ready)[0] == 2
+
+
+async def test_partitions_that_are_revoked_and_come_back_go_on_where_they_were_committed(ready: Settings) -> None:
+    """What was read ahead before the revocation is void; nothing of it is passed over and nothing committed twice."""
+    fill(ready, 400)
+    first, second = RecordingHandler(at_once), RecordingHandler(never)
+    steady = worker(ready.model_copy(update={"fetch_records": 10}), first)
+    steady_task = asyncio.create_task(steady.run())
+    await first.until(lambda: len(first.seen) > 0)
+    passing = worker(ready, second)
+    passing_task = asyncio.create_task(passing.run())
+    await second.until(lambda: len(second.owned) > 0)
+    passing.request_stop()
+    await passing_task
+    await first.until(lambda: len(first.owned) == ready.topic_partitions and len(set(first.seen)) == 400)
+    fill(ready, 40)
+    await first.until(lambda: len(set(first.seen)) == 440)
+    steady.request_stop()
+    await steady_task
+    assert sum(committed(ready).values()) == 440
