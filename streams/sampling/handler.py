@@ -31,7 +31,8 @@ from streams.sampling.blocks_in import decode, voucher_blocks
 from streams.sampling.owned import Owned
 from streams.sampling.release import Releaser
 from streams.sampling.rules import Rules
-from streams.sampling.work import Segments, Work
+from streams.sampling.segments import Segments
+from streams.sampling.work import Work
 from streams.state.kafka import segment_log
 
 MAX_UNFLUSHED = 32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -17,6 +17,7 @@ from streams.ingest.facts import Tables
 from streams.sampling.board import Board
 from streams.sampling.described import described
 from streams.sampling.rules import Rules
+from streams.sampling.segments import Segments
 from streams.state.partition import PartitionState
 from streams.state.tables import ASKED
 
@@ -80,15 +81,18 @@ class Owned:
         self.wake.set()
         return held
 
-    async def flush(self, write: Callable[[PartitionState], Awaitable[None]]) -> None:
-        """Make durable what the state gained, then let its fetches be acked."""
-        async with self.lock:
-            held, self.unflushed = self.unflushed, []
-            try:
-                await write(self.state)
-            except BaseException:
-                _cancel(held)
-                raise
+    async def flush(self, segments: Segments) -> None:
+        """1. take what the state gained, holding it, 2. write that while others go on with the state, 3. let the
+        fetches in it be acked. Those that come during 2 wait for the next flush."""
+        held: list[asyncio.Future[None]] = []
+        try:
+            async with self.lock:
+                held, self.unflushed = self.unflushed, []
+                await _in_thread(lambda: segments.take(self.state))
+            await segments.write()
+        except BaseException:
+            _cancel(held)
+            raise
         for fetch in held:
             if not fetch.done():
                 fetch.set_result(None)

@@ -7,23 +7,12 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import polars as pl
 
 from cosmo.runtime.metrics import gauge, histogram
 from streams.sampling.owned import Owned
-from streams.state.partition import PartitionState
-
-
-class Segments(Protocol):
-    """Where the state of one partition is durable."""
-
-    async def load(self) -> PartitionState:
-        """The state as the log has it."""
-
-    async def flush(self, state: PartitionState) -> None:
-        """Write what the state gained since the last flush; returns when that is confirmed."""
+from streams.sampling.segments import Segments
 
 
 @dataclass(slots=True)
@@ -90,6 +79,6 @@ class Work:
             if not self._stopping:
                 await asyncio.sleep(self.flush_s)
             self.owned.gained.clear()
-            await self.owned.flush(self.segments.flush)
+            await self.owned.flush(self.segments)
             if self._stopping and not self.owned.gained.is_set():
                 return

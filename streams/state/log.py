@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,7 +16,7 @@ import polars as pl
 from cosmo.runtime import logs
 from cosmo.runtime.errors import CosmoError, StopWorker
 from schemas.records import SampleState
-from streams.state.partition import PartitionState, Table
+from streams.state.partition import SCHEMAS, PartitionState, Table
 from streams.state.segments import Index, Segment, Unreadable, decode, encode, merged
 
 log = logs.get(__name__)
@@ -44,16 +44,26 @@ class SegmentStore(Protocol):
         """Every segment that was put and confirmed before this call and not removed. Raises CosmoError."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gains:
+    """What a flush has to write: rows not durable yet, by table, and sometimes a whole table to write anew."""
+
+    delta: Mapping[Table, pl.DataFrame]
+    rewritten: tuple[Table, pl.DataFrame] | None
+    """Holds every row of its table's segments, those of ``delta`` included."""
+
+
 @dataclass(slots=True)
 class SegmentLog:
-    """Loads and flushes the state of one partition. One `flush` at a time, nothing added to the state during its call
-    up to its first wait; who calls it holds the state."""
+    """Loads and flushes the state of one partition: 1. `take` while the caller holds the state, 2. `write` while others
+    may use it. One such pair at a time. What a `write` that raised has not confirmed is kept for the next."""
 
     store: SegmentStore
     partition: int
     index: Index = field(default_factory=Index)
     empty: Callable[[], PartitionState] = PartitionState
     """Makes the state that segments are loaded into."""
+    _taken: Gains | None = None
     _owner: str = field(default_factory=lambda: secrets.token_hex(8))
     _written: int = 0
     _tidying: asyncio.Task[None] | None = None
@@ -67,21 +77,35 @@ class SegmentLog:
         log.info("state loaded", partition=self.partition, segments=len(segments), **state.rows)
         return state
 
-    async def flush(self, state: PartitionState) -> None:
-        """1. write what the state gained since the last flush, 2. return when that is confirmed: fetches added before
-        the call may be acked. Then tidies up in the background, when there is something to tidy."""
+    def take(self, state: PartitionState) -> None:
+        """Take over what the state gained since the last call. Computes; nothing else may use the state meanwhile."""
         delta = state.take_delta()
+        if self._taken is not None:  # its write failed
+            delta = together(self._taken.delta, delta)
         if state.has_expired:
-            await asyncio.to_thread(state.drop_expired)
+            state.drop_expired()
         rewrite = self._rewrite_due(state)
-        for table, rows in delta.items():
+        self._taken = Gains(delta=delta, rewritten=None if rewrite is None else (rewrite, state.snapshot(rewrite)))
+
+    async def write(self) -> None:
+        """1. write what was taken, 2. return when that is confirmed: fetches added before the `take` may be acked. Then
+        tidies up in the background, when there is something to tidy. Raises CosmoError."""
+        gains = self._taken
+        if gains is None:
+            return
+        for table, rows in gains.delta.items():
             self.index.add(await self._write(table, rows))
-        if rewrite is not None:
-            known = self.index.of(rewrite)  # all contained in the state, the delta just written included
-            self._in_background(self._replace(known, rewrite, await asyncio.to_thread(state.snapshot, rewrite)))
+        self._taken = None
+        if gains.rewritten is not None:
+            table, rows = gains.rewritten
+            self._in_background(self._replace(self.index.of(table), table, rows))
         elif not self._busy and (small := self.index.to_merge()):
-            rows = await asyncio.to_thread(merged, small)
-            self._in_background(self._replace(small, small[0].table, rows))
+            self._in_background(self._merge(small))
+
+    async def flush(self, state: PartitionState) -> None:
+        """`take` and `write`, for whoever has the state to himself."""
+        self.take(state)
+        await self.write()
 
     async def tidied(self) -> None:
         """Returns when nothing is being tidied."""
@@ -100,6 +124,9 @@ class SegmentLog:
         named = [(self._key(table), height, record) for height, record in encoded]
         await asyncio.gather(*(self.store.put(self.partition, key, record) for key, _, record in named))
         return [Segment.of(key, table, height, record.rows) for key, height, record in named]
+
+    async def _merge(self, small: Sequence[Segment]) -> None:
+        await self._replace(small, small[0].table, await asyncio.to_thread(merged, small))
 
     async def _replace(self, replaced: Sequence[Segment], table: Table, rows: pl.DataFrame) -> None:
         """1. what contains them is confirmed, 2. they are removed. Dying in between leaves both, which is the same
@@ -120,6 +147,12 @@ class SegmentLog:
     def _key(self, table: Table) -> str:
         self._written += 1
         return f"{table}-{self._owner}-{self._written}"
+
+
+def together(one: Mapping[Table, pl.DataFrame], two: Mapping[Table, pl.DataFrame]) -> dict[Table, pl.DataFrame]:
+    """Both deltas in one."""
+    parts = {table: [delta[table] for delta in (one, two) if table in delta] for table in SCHEMAS}
+    return {table: pl.concat(frames) for table, frames in parts.items() if frames}
 
 
 def unite(state: PartitionState, stored: Iterable[Stored]) -> list[Segment]:

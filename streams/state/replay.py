@@ -16,7 +16,7 @@ from schemas.errors import Undecodable
 from schemas.records import PairCounts, SampleState
 from schemas.registry import SchemaLookup
 from streams import topics
-from streams.blocks import FACTS, HEADS, LAYOUT, PRODUCTS, from_ipc
+from streams.blocks import FACTS, HEADS, LAYOUT, PRODUCTS, NotABlock, from_ipc
 from streams.ingest.facts import Tables
 from streams.kafka.clients import admin, group_reader
 from streams.kafka.reading import read_to_end
@@ -63,7 +63,7 @@ class Replay:
         for record in read_to_end(self.settings, topic, partition, first_offset=first_offset):
             try:
                 waiting.append(_tables(codec.decode(record.value, record.headers)))
-            except (Undecodable, pl.exceptions.PolarsError):
+            except (Undecodable, NotABlock):
                 continue  # a dead letter, for whoever consumes it
             if len(waiting) == _BLOCKS_AT_ONCE:
                 _add(state, waiting)
@@ -93,7 +93,7 @@ class Replay:
 
 def _tables(block: PairCounts) -> Tables:
     if block.layout != LAYOUT:
-        raise pl.exceptions.SchemaError(f"layout {block.layout}, expected {LAYOUT}")
+        raise NotABlock(f"layout {block.layout}, expected {LAYOUT}")
     return Tables(
         facts=from_ipc(block.facts, FACTS),
         heads=from_ipc(block.heads, HEADS),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from schemas.records import SampleState
+from streams.blocks import NotABlock, from_ipc
 from streams.state.partition import SCHEMAS, Table
 
 LAYOUT = 1
@@ -75,21 +76,14 @@ def decode(record: SampleState) -> tuple[Table, pl.DataFrame]:
     if table is None:
         raise Unreadable(f"it is of a table named {record.table!r}, of which this program knows nothing")
     try:
-        return table, _from_ipc(table, record.rows)
-    except pl.exceptions.PolarsError as error:
+        return table, from_ipc(record.rows, SCHEMAS[table])
+    except NotABlock as error:
         raise Unreadable(f"its rows are damaged: {error}") from error
 
 
 def merged(parts: Iterable[Segment]) -> pl.DataFrame:
-    """Rows of small segments of one table, together. Raises Unreadable."""
-    return pl.concat([_from_ipc(part.table, part.rows) for part in parts if part.rows is not None])
-
-
-def _from_ipc(table: Table, rows: bytes) -> pl.DataFrame:
-    frame = pl.read_ipc_stream(io.BytesIO(rows))
-    if frame.schema != SCHEMAS[table]:
-        raise pl.exceptions.SchemaError(f"expected {SCHEMAS[table]}, found {frame.schema}")
-    return frame
+    """Rows of small segments of one table, together."""
+    return pl.concat([from_ipc(part.rows, SCHEMAS[part.table]) for part in parts if part.rows is not None])
 
 
 @dataclass(slots=True)

@@ -21,9 +21,11 @@ from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import ConfirmingProducer, Headers, SinkUnconfirmed
 from streams.sampling.admission import Budget, Window
 from streams.sampling.handler import MAX_UNFLUSHED, SampleHandler
+from streams.sampling.owned import Owned
 from streams.sampling.release import Releaser
 from streams.sampling.rules import Rules
 from streams.state.log import SegmentLog
+from streams.state.partition import PartitionState
 from tests.sampling.cluster import NOW
 from tests.sampling.examples import bought, searches
 from tests.state.memory_segments import MemorySegments
@@ -69,8 +71,10 @@ class HeldSegments(MemorySegments):
     """Confirms no write until it is let."""
 
     let: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def put(self, partition: int, key: str, record: SampleState | None) -> None:
+        self.asked.set()
         await self.let.wait()
         await super().put(partition, key, record)
 
@@ -178,30 +182,92 @@ async def test_a_fetch_is_acked_no_sooner_than_a_confirmed_segment_holds_it() ->
         assert store.live
 
 
+async def test_a_broker_that_keeps_a_flush_waiting_keeps_neither_fetches_nor_releases() -> None:
+    store = HeldSegments()
+    async with sampler(store) as one:
+        kept = [await one.take(tents(1))]
+        await asyncio.wait_for(store.asked.wait(), SOON_S)
+        kept.append(await one.take(searches(bought("late tent", "tent-2", 4))))
+        await until(lambda: len(one.producer.released()) == 2)
+        assert not store.live
+        assert not any(task.done() for task in kept)
+        store.let.set()
+        await asyncio.wait_for(asyncio.gather(*kept), SOON_S)
+
+
+@dataclass
+class HeldWrites:
+    """`streams.sampling.segments.Segments` of which each write waits until it is let."""
+
+    let: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+    writing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def load(self) -> PartitionState:
+        return PartitionState()
+
+    def take(self, state: PartitionState) -> None:
+        state.take_delta()
+
+    async def write(self) -> None:
+        self.writing.set()
+        await self.let.acquire()
+
+
+async def test_a_write_acks_no_fetch_that_came_after_its_rows_were_taken() -> None:
+    segments = HeldWrites()
+    owned = Owned.over(0, await segments.load(), Rules())
+    before = await owned.add(tents(1).tables(0, 1))
+    flushing = asyncio.create_task(owned.flush(segments))
+    await asyncio.wait_for(segments.writing.wait(), SOON_S)
+    after = await owned.add(tents(2).tables(0, 1))
+    segments.let.release()
+    await asyncio.wait_for(flushing, SOON_S)
+    assert before.done()
+    assert not after.done()
+    segments.let.release()
+    await asyncio.wait_for(owned.flush(segments), SOON_S)
+    assert after.done()
+
+
 async def test_handle_waits_while_too_many_fetches_are_not_durable() -> None:
     store = HeldSegments()
     async with sampler(store) as one:
-        # The first is being flushed, which holds the partition; the others wait for it, until there is no more room.
-        first = await one.take(tents(1))
-        await until(one.handler.works[0].owned.lock.locked)
-        more = [asyncio.create_task(one.take(tents(1))) for _ in range(2 * MAX_UNFLUSHED)]
-        done, _ = await asyncio.wait(more, timeout=0.1)
-        assert len(done) < MAX_UNFLUSHED
+        fetches = [asyncio.create_task(one.take(tents(1))) for _ in range(2 * MAX_UNFLUSHED)]
+        await until(lambda: sum(fetch.done() for fetch in fetches) == MAX_UNFLUSHED)
+        done, _ = await asyncio.wait(fetches, timeout=0.1)
+        assert len(done) == MAX_UNFLUSHED
         store.let.set()
-        await asyncio.wait_for(asyncio.gather(first, *[await each for each in more]), SOON_S)
+        await asyncio.wait_for(asyncio.gather(*[await each for each in fetches]), SOON_S)
 
 
 async def test_what_is_not_durable_when_a_partition_is_lost_is_never_acked() -> None:
     store = HeldSegments()
     async with sampler(store) as one:
         flushing = await one.take(tents(1))
-        await until(one.handler.works[0].owned.lock.locked)
+        await asyncio.wait_for(store.asked.wait(), SOON_S)
         waiting = asyncio.create_task(one.take(tents(1)))
         await one.handler.revoked("pair-counts", frozenset({0}))
         for kept in (flushing, await waiting):
             with pytest.raises(asyncio.CancelledError):
                 await asyncio.wait_for(kept, SOON_S)
         assert not store.live
+
+
+@dataclass
+class RefusingSegments(MemorySegments):
+    """Confirms nothing."""
+
+    async def put(self, partition: int, key: str, record: SampleState | None) -> None:
+        raise SinkUnconfirmed("sample-state did not confirm a record.")
+
+
+async def test_a_flush_that_is_not_confirmed_stops_the_worker_and_acks_nothing() -> None:
+    async with sampler(RefusingSegments()) as one:
+        kept = await one.take(tents(1))
+        with pytest.raises(SinkUnconfirmed):
+            await asyncio.wait_for(asyncio.shield(one.background), SOON_S)
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(kept, SOON_S)
 
 
 async def test_a_graceful_stop_flushes_what_is_held() -> None:

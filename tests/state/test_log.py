@@ -16,7 +16,7 @@ from schemas.records import SampleState
 from streams.blocks import FactAction
 from streams.state.log import SegmentLog, SegmentStore, Stored
 from streams.state.partition import PartitionState
-from streams.state.segments import Index
+from streams.state.segments import Index, encode
 from streams.state.tables import ASKED
 from tests.state.examples import HORIZON, Fact, K, facts, session, tables
 from tests.state.memory_segments import Died, DyingSegments, MemorySegments
@@ -156,10 +156,17 @@ async def test_what_was_asked_and_vouched_is_loaded_too() -> None:
     assert loaded.snapshot("facts").equals(state.snapshot("facts"))
 
 
+def damaged() -> bytes:
+    """A real segment whose last bytes never came."""
+    ((_, whole),) = encode("facts", tables([(1, 10, 100, int(FactAction.CLICK), session(1))]).facts)
+    return whole.rows[: len(whole.rows) * 2 // 3]
+
+
 @pytest.mark.parametrize(
     "broken",
     [
-        pytest.param(record(b"no arrow"), id="damaged rows"),
+        pytest.param(record(b"no arrow"), id="no rows"),
+        pytest.param(record(damaged()), id="damaged rows"),
         pytest.param(SampleState(layout=2, table="facts", rows=b""), id="another layout"),
         pytest.param(SampleState(layout=1, table="fact", rows=b""), id="unknown table"),
     ],
@@ -171,6 +178,35 @@ async def test_a_segment_that_cannot_be_read_stops_the_worker_and_is_named(broke
 
     with pytest.raises(StopWorker, match=r"facts-1 at sample-state\[0\]@7"):
         await SegmentLog(Broken(), 0).load()
+
+
+@pytest.mark.parametrize("writes", range(3))
+async def test_what_a_failed_write_had_to_write_is_written_by_the_next(writes: int) -> None:
+    """Three writes are what a flush of three tables takes; whichever fails, the next flush is as good as both."""
+    store, state = MemorySegments(), empty()
+    log = log_on(DyingSegments(store, writes_left=writes))
+    state.add(tables([(1, 10, 100, int(FactAction.CLICK), session(1))]))
+    with pytest.raises(Died):
+        await log.flush(state)
+    log.store = store
+    state.add(tables([(2, 11, 100, int(FactAction.CLICK), session(2))]))
+    await log.flush(state)
+    assert (await log_on(store).load()).fingerprint() == state.fingerprint()
+
+
+async def test_what_is_added_between_take_and_write_is_in_the_next_flush() -> None:
+    """Nor is it in what is written now: it may be acked by the next flush only."""
+    store, state, only_first = MemorySegments(), empty(), empty()
+    log = log_on(store)
+    first, second = (tables([(head, 10, 100, int(FactAction.CLICK), session(head))]) for head in (1, 2))
+    state.add(first)
+    only_first.add(first)
+    log.take(state)
+    state.add(second)
+    await log.write()
+    assert (await log_on(store).load()).fingerprint() == only_first.fingerprint()
+    await log.flush(state)
+    assert (await log_on(store).load()).fingerprint() == state.fingerprint()
 
 
 @pytest.mark.parametrize("writes", range(12))
