@@ -30,6 +30,11 @@ run: install ## Run everything on this machine with real baskets, and look.
 test: install ## Run every test on real parts, which are started and stopped by it.
 	@$(BIN)/python -m pytest
 
+.PHONY: faults
+faults: install ## Kill everything, over and over, under load; lose nothing. KILLS=200 SEED=1 OUTAGE_S=600
+	@$(BIN)/python -m pytest tests/faults --faults-kills=$(or $(KILLS),200) --faults-seed=$(or $(SEED),1) \
+		--faults-sessions=$(or $(SESSIONS),4000) --faults-outage-s=$(or $(OUTAGE_S),600)
+
 .PHONY: lint
 lint: install ## Style, types, import direction.
 	@$(BIN)/ruff format --check .

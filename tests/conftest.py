@@ -24,6 +24,16 @@ from cosmo.stack.stack import Stack
 hypothesis_settings.register_profile("cosmo", deadline=None)
 hypothesis_settings.load_profile("cosmo")
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The short version is the default; `make faults` asks for the long one."""
+    group = parser.getgroup("faults", "tests/faults: how much is broken, and when")
+    group.addoption("--faults-kills", type=int, default=12, help="processes killed before the stream may come to rest")
+    group.addoption("--faults-seed", type=int, default=1, help="decides what is broken and when")
+    group.addoption("--faults-sessions", type=int, default=600, help="shoppers; each makes about seven events")
+    group.addoption("--faults-outage-s", type=float, default=20.0, help="how long the model and then Valkey are away")
+
+
 _AT_ONCE = frozenset(Name) - {Name.MODEL}
 
 

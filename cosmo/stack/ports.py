@@ -44,7 +44,7 @@ class Ports:
     @classmethod
     def free(cls, *, brokers: int) -> Ports:
         """Ports that nobody listens on now."""
-        *nodes, registry, redis, lm = _free(2 * brokers + 3)
+        *nodes, registry, redis, lm = free_ports(2 * brokers + 3)
         kafka, controllers = tuple(nodes[:brokers]), tuple(nodes[brokers:])
         return cls(kafka=kafka, controllers=controllers, registry=registry, redis=redis, lm=lm)
 
@@ -59,7 +59,8 @@ def check_free(part: str, ports: Iterable[int], setting: str) -> None:
             )
 
 
-def _free(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now, all different."""
     with ExitStack() as held:
         found: list[int] = []
         for port in random.sample(_BELOW_EPHEMERAL, len(_BELOW_EPHEMERAL)):

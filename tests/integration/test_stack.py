@@ -25,7 +25,7 @@ from tests.support.processes import listening_addresses, processes_of, until, un
 
 pytestmark = pytest.mark.integration
 
-SOON_S = 10.0
+SOON_S = 30.0
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,171 @@
+"""The whole stream on a real stack of three brokers: parts and workers that may be killed, events that go in."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import AdminClient
+
+from cosmo.runtime.settings import Settings
+from cosmo.stack.furnish import furnish
+from cosmo.stack.home import Home
+from cosmo.stack.parts import Name
+from cosmo.stack.ports import Ports, free_ports
+from cosmo.stack.stack import Stack
+from schemas.registry import Registry
+from streams import topics
+from streams.kafka.clients import client_config, group_reader
+from streams.kafka.lag import total_lag
+from tests.faults.processes import Crew, Running
+from tests.faults.world import Event
+
+BROKERS = 3
+PARTITIONS = 4
+Delivered = Callable[[KafkaError | None, Message], None]
+STAGES = ("ingest", "sample", "infer", "materialize")
+_PARTS = frozenset(Name) - {Name.MODEL}
+ASK_S = 5.0
+
+QUICK = {
+    "COSMO_SESSION_TIMEOUT_S": "6",
+    "COSMO_REBALANCE_TIMEOUT_S": "10",
+    "COSMO_COMMIT_INTERVAL_S": "0.5",
+    "COSMO_FETCH_RECORDS": "200",
+    "COSMO_LOG_FORMAT": "json",
+}
+"""Small fetches, so that there are many to be torn; short timeouts, so that partitions move often."""
+TOP_K = 1000
+"""Room for every intent of an entity, so that none may hide behind the best eight."""
+
+
+@dataclass(slots=True)
+class Stream:
+    """Running stack and workers."""
+
+    stack: Stack
+    settings: Settings
+    crew: Crew
+    model: Running
+    workers: Mapping[str, Sequence[Running]]
+    registry: Registry = field(init=False)
+    readers: dict[str, Consumer] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.registry = Registry(self.settings)
+
+    def close(self) -> None:
+        """Let the clients go, before their servers do."""
+        self.registry.close()
+        for reader in self.readers.values():
+            reader.close()
+        self.readers.clear()
+
+    def lag(self, process: str) -> int | None:
+        """Records that the group of a process has not committed; None while the brokers do not tell."""
+        prefix = self.settings.topic_prefix
+        if process not in self.readers:
+            self.readers[process] = group_reader(self.settings, topics.group(process, prefix))
+        lags = [
+            asyncio.run(total_lag(self.readers[process], prefix + topic.name, PARTITIONS))
+            for topic in topics.CONSUMED[process]
+        ]
+        return None if None in lags else sum(lag or 0 for lag in lags)
+
+    def whole(self) -> bool:
+        """Whether every broker is there and has every replica, so that one of them may be killed."""
+        if not all(node.pid for node in self.stack.kafka.nodes):
+            return False
+        try:
+            found = AdminClient(client_config(self.settings) | {"log_level": 0}).list_topics(timeout=ASK_S)
+        except KafkaException:
+            return False
+        partitions = [part for topic in found.topics.values() for part in topic.partitions.values()]
+        return len(found.brokers) == BROKERS and all(len(part.isrs) == len(part.replicas) for part in partitions)
+
+
+@contextmanager
+def streaming(directory: Path, *, prefix: str, stages: Sequence[str] = STAGES, each: int = 2) -> Iterator[Stream]:
+    """A stream of its own, with ``each`` workers of every stage."""
+    own = Settings(topic_prefix=prefix, topic_partitions=PARTITIONS)
+    home = Home.at(directory, cache=Settings().home / "cache")
+    with Stack.running(own, home=home, ports=Ports.free(brokers=BROKERS), names=_PARTS) as stack:
+        furnish(stack)
+        model_port, *ports = free_ports(1 + each * len(stages))
+        settings = stack.connected(lm_url=f"http://127.0.0.1:{model_port}", features_top_k=TOP_K)
+        crew = Crew()
+        model = crew.add(
+            "model",
+            *("-m", "tests.support.scripted_model", "--port", str(model_port), "--delay-s", "0.05"),
+            env=dict(os.environ),
+            logs=home.logs,
+        )
+        changed = {
+            "COSMO_LM_URL": settings.lm_url,
+            "COSMO_TOPIC_PREFIX": prefix,
+            "COSMO_FEATURES_TOP_K": str(TOP_K),
+        }
+        env = dict(os.environ) | stack.env() | QUICK | changed
+        workers: dict[str, list[Running]] = {stage: [] for stage in stages}
+        for number, port in enumerate(ports):
+            stage, turn = stages[number // each], number % each + 1
+            name = f"{stage}-{turn}"
+            own_env = {"COSMO_WORKER_PORT": str(port)} | ({"COSMO_GROUP_INSTANCE_ID": name} if turn == 1 else {})
+            workers[stage].append(crew.add(name, "-m", "cosmo", "worker", stage, env=env | own_env, logs=home.logs))
+        crew.start()
+        stream = Stream(stack, settings, crew, model, workers)
+        try:
+            yield stream
+        finally:
+            crew.stop()
+            stream.close()
+
+
+class Feed(threading.Thread):
+    """Sends events evenly over a time, and sees to it that the brokers have each of them.
+
+    ``again``: how many earlier events are sent again after each. They are load and change nothing.
+    """
+
+    def __init__(self, settings: Settings, events: Sequence[Event], over_s: float, *, again: int = 0) -> None:
+        super().__init__(name="feed", daemon=True)
+        self._settings = settings
+        self._events = events
+        self._pause_s = over_s / max(1, len(events))
+        self._again = again
+        self.failed: list[str] = []
+        self.confirmed = 0
+
+    def run(self) -> None:
+        durable = {"enable.idempotence": True, "delivery.timeout.ms": 600_000, "linger.ms": 20, "log_level": 0}
+        producer = Producer(client_config(self._settings) | durable)
+        began_s = time.monotonic()
+        for number, event in enumerate(self._events):
+            producer.poll(max(0.0, began_s + number * self._pause_s - time.monotonic()))
+            self._send(producer, event, self._delivered)
+            for earlier in random.Random(number).choices(self._events[: number + 1], k=self._again):
+                self._send(producer, earlier, None)
+        producer.flush()
+
+    def _send(self, producer: Producer, event: Event, delivered: Delivered | None) -> None:
+        name = self._settings.topic_prefix + event.topic
+        while True:
+            try:
+                producer.produce(name, event.value, key=event.key, headers=list(event.headers), on_delivery=delivered)
+                return
+            except BufferError:  # the brokers are slow, or away
+                producer.poll(0.1)
+
+    def _delivered(self, error: KafkaError | None, _message: Message) -> None:
+        if error is None:
+            self.confirmed += 1
+        else:
+            self.failed.append(error.str())
