@@ -16,6 +16,10 @@ MAX_POLL_INTERVAL_S = 24 * 3600.0
 """A worker that waits for a model server that is down does not poll. It must not lose its partitions for that:
 they would only move to another that waits as well. A worker that hangs is found by /healthz instead."""
 
+METADATA_MAX_AGE_MS = 10_000
+"""aiokafka 0.14 asks for the first offset of a partition without a commit at the leader that it knows, and when that is
+the leader no longer it asks again, and again, until its metadata grow old: for five minutes by default."""
+
 
 class _AsItIs(Codec):
     """No decoding: the transport's value is a `Fetch` already."""
@@ -54,6 +58,7 @@ def build_app(settings: Settings, process: str) -> faust.App:
         broker_request_timeout=max(40.0, settings.rebalance_timeout_s + 10.0),
         consumer_group_instance_id=settings.group_instance_id or None,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=METADATA_MAX_AGE_MS,
         producer_request_timeout=60.0,
     )
 

@@ -127,7 +127,7 @@ class Chaos:
         if asleep_s < 6.0:  # the session timeout: the brokers cannot have noticed before
             return
         others = [worker.owned for worker in self.stream.workers[paused.stage] if worker is not paused.worker]
-        gone = paused.held <= frozenset().union(*others)
+        gone = paused.held <= frozenset[tuple[str, int]]().union(*others)
         if gone or asleep_s > PAUSE_AT_MOST_S:
             self.given_away += gone
             paused.worker.resume()

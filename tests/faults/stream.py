@@ -80,6 +80,14 @@ class Stream:
         ]
         return None if None in lags else sum(lag or 0 for lag in lags)
 
+    def owned_by_workers(self) -> bool:
+        """Whether every partition of every stage has a worker."""
+        return all(
+            len(frozenset[tuple[str, int]]().union(*(worker.owned for worker in workers)))
+            == PARTITIONS * len(topics.CONSUMED[stage])
+            for stage, workers in self.workers.items()
+        )
+
     def whole(self) -> bool:
         """Whether every broker is there and has every replica, so that one of them may be killed."""
         if not all(node.pid for node in self.stack.kafka.nodes):

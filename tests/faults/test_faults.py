@@ -11,9 +11,11 @@ from tests.faults.chaos import Chaos
 from tests.faults.explained import Explained
 from tests.faults.stream import Feed, streaming
 from tests.faults.verdict import accounted, differences_of, report, rest, tell
+from tests.support.processes import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.integration, pytest.mark.timeout(7200)]
 
+START_S = 120.0
 PAUSES_S = (0.5, 3.0)
 LOAD_S_PER_KILL = 2.5
 
@@ -25,6 +27,7 @@ def test_nothing_is_lost_doubled_or_invented(
     with streaming(tmp_path, prefix=topic_prefix) as stream:
         account = accounted(stream, sessions=pytestconfig.getoption("--faults-sessions"), seed=seed)
         chaos, feed = Chaos(stream, seed), Feed(stream.settings, account.expected.events, kills * LOAD_S_PER_KILL)
+        assert until(stream.owned_by_workers, within_s=START_S)
         feed.start()
         began_s = time.monotonic()
         chaos.run(lambda: feed.is_alive() or chaos.total < kills, pauses_s=PAUSES_S)

@@ -14,6 +14,7 @@ from tests.faults.explained import Explained
 from tests.faults.processes import Running
 from tests.faults.stream import Feed, Stream, streaming
 from tests.faults.verdict import accounted, differences_of, report, rest, tell
+from tests.support.processes import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.integration, pytest.mark.timeout(7200)]
 
@@ -22,6 +23,9 @@ FORGIVEN_BYTES = 48 * 1024 * 1024
 1 kB × 1,000 a second."""
 AGAIN = 20
 """Earlier events sent again with each new one."""
+START_S = 120.0
+WARM_UP_S = 15.0
+"""Under load and with everything there: what a process needs for its work at all is no growth."""
 
 
 @dataclass
@@ -65,8 +69,10 @@ def test_an_outage_costs_time_and_nothing_else(
     seconds: float = pytestconfig.getoption("--faults-outage-s")
     with streaming(tmp_path, prefix=topic_prefix, each=1) as stream:
         account = accounted(stream, sessions=pytestconfig.getoption("--faults-sessions"), seed=7)
-        feed = Feed(stream.settings, account.expected.events, 2 * seconds, again=AGAIN)
+        assert until(stream.owned_by_workers, within_s=START_S)
+        feed = Feed(stream.settings, account.expected.events, WARM_UP_S + 2 * seconds, again=AGAIN)
         feed.start()
+        Watched(stream, "ingest").watch(WARM_UP_S)
         no_model = _without(stream, "infer", seconds, stream.model.kill_for_good, stream.model.start)
         (valkey,) = stream.stack.parts[Name.VALKEY].children
         no_valkey = _without(stream, "materialize", seconds, valkey.kill, valkey.start)
