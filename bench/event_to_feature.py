@@ -65,7 +65,7 @@ def main() -> None:
     arguments.add_argument("--every-s", type=float, default=0.1)
     chosen = arguments.parse_args()
     with stack(Name.KAFKA, Name.REGISTRY, Name.VALKEY) as (running, settings), model() as lm_url:
-        furnish(running)
+        furnish(settings)
         with workers(environment(running, settings, COSMO_LM_URL=lm_url)):
             asyncio.run(probe(settings, WARM_UP, 1.0, "warm up"))
             probes = asyncio.run(probe(settings, chosen.queries, chosen.every_s, "probe"))

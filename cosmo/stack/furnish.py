@@ -7,7 +7,7 @@ from contextlib import closing
 
 from cosmo.runtime.settings import Settings
 from cosmo.stack.parts import Name
-from cosmo.stack.stack import Phase, Progress, Stack, silent
+from cosmo.stack.stack import Phase, Progress, silent
 from features import project
 from features.online.redis_store import connect
 from schemas import avsc
@@ -15,10 +15,9 @@ from schemas.registry import Registry
 from streams.kafka.admin import create_topics
 
 
-def furnish(stack: Stack, *, progress: Progress = silent) -> None:
+def furnish(settings: Settings, *, progress: Progress = silent) -> None:
     """Create the topics that are missing, register every schema, apply Feast's definitions. Idempotent; a second time
     takes a fraction of a second. Parts that are somebody else's are furnished too. Raises CosmoError."""
-    settings = stack.connected()
     created = create_topics(settings)
     progress(Name.KAFKA, Phase.FURNISHED, f"{len(created)} topics created" if created else "has its topics")
     with closing(Registry(settings)) as registry:

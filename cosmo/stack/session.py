@@ -31,7 +31,7 @@ def up(settings: Settings, *, brokers: int = 1, progress: Progress = silent) -> 
         _check_brokers(stack, brokers)
         with stack.kept_only_if_all_goes_well():
             stack.start(progress=progress)
-            furnish(stack, progress=progress)
+            furnish(stack.connected(), progress=progress)
     return stack
 
 
@@ -65,13 +65,13 @@ def joined(settings: Settings, *, brokers: int = 1, progress: Progress = silent)
     if stack is None:
         home = Home.at(settings.home, brokers=brokers)
         with Stack.running(settings, home=home, ports=Ports.fixed(settings, brokers=brokers), progress=progress) as own:
-            furnish(own, progress=progress)
+            furnish(own.connected(), progress=progress)
             yield own
         return
     with stack.home.locked():
         _check_brokers(stack, brokers)
         stack.start(progress=progress)  # a part may have died meanwhile
-        furnish(stack, progress=progress)
+        furnish(stack.connected(), progress=progress)
         yield stack
 
 

@@ -173,7 +173,9 @@ class Explained:
         store = connect(self.account.settings)
         try:
             rows = await store.read(refs)
-            keys = {key async for key in store._client.scan_iter(count=1000) if not key.startswith(b"cosmo:applied")}
+            ours = project_name(self.account.settings).encode()
+            found = {key async for key in store._client.scan_iter(count=1000)}
+            keys = {key for key in found if key.endswith(ours) and not key.startswith(b"cosmo:applied")}
         finally:
             await store.close()
         return dict(zip(refs, rows, strict=True)), keys

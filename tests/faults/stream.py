@@ -34,6 +34,8 @@ Delivered = Callable[[KafkaError | None, Message], None]
 STAGES = ("ingest", "sample", "infer", "materialize")
 _PARTS = frozenset(Name) - {Name.MODEL}
 ASK_S = 5.0
+MODEL_DELAY_S = 0.05
+"""Of one request; so that there are always some at the server when something is killed."""
 
 QUICK = {
     "COSMO_SESSION_TIMEOUT_S": "6",
@@ -101,40 +103,48 @@ class Stream:
 
 
 @contextmanager
-def streaming(directory: Path, *, prefix: str, stages: Sequence[str] = STAGES, each: int = 2) -> Iterator[Stream]:
-    """A stream of its own, with ``each`` workers of every stage."""
-    own = Settings(topic_prefix=prefix, topic_partitions=PARTITIONS)
-    home = Home.at(directory, cache=Settings().home / "cache")
+def three_brokers(directory: Path) -> Iterator[Stack]:
+    """A stack of its own, that may be broken."""
+    own = Settings(topic_partitions=PARTITIONS)
+    home = Home.at(directory, cache=own.home / "cache")
     with Stack.running(own, home=home, ports=Ports.free(brokers=BROKERS), names=_PARTS) as stack:
-        furnish(stack)
-        model_port, *ports = free_ports(1 + each * len(stages))
-        settings = stack.connected(lm_url=f"http://127.0.0.1:{model_port}", features_top_k=TOP_K)
-        crew = Crew()
-        model = crew.add(
-            "model",
-            *("-m", "tests.support.scripted_model", "--port", str(model_port), "--delay-s", "0.05"),
-            env=dict(os.environ),
-            logs=home.logs,
-        )
-        changed = {
-            "COSMO_LM_URL": settings.lm_url,
-            "COSMO_TOPIC_PREFIX": prefix,
-            "COSMO_FEATURES_TOP_K": str(TOP_K),
-        }
-        env = dict(os.environ) | stack.env() | QUICK | changed
-        workers: dict[str, list[Running]] = {stage: [] for stage in stages}
-        for number, port in enumerate(ports):
-            stage, turn = stages[number // each], number % each + 1
-            name = f"{stage}-{turn}"
-            own_env = {"COSMO_WORKER_PORT": str(port)} | ({"COSMO_GROUP_INSTANCE_ID": name} if turn == 1 else {})
-            workers[stage].append(crew.add(name, "-m", "cosmo", "worker", stage, env=env | own_env, logs=home.logs))
-        crew.start()
-        stream = Stream(stack, settings, crew, model, workers)
-        try:
-            yield stream
-        finally:
-            crew.stop()
-            stream.close()
+        yield stack
+
+
+@contextmanager
+def streaming(stack: Stack, *, prefix: str, stages: Sequence[str] = STAGES, each: int = 2) -> Iterator[Stream]:
+    """A stream with ``each`` workers of every stage."""
+    model_port, *ports = free_ports(1 + each * len(stages))
+    settings = stack.connected(lm_url=f"http://127.0.0.1:{model_port}", features_top_k=TOP_K, topic_prefix=prefix)
+    furnish(settings)
+    crew, logs = Crew(), stack.home.logs / prefix
+    logs.mkdir()
+    options = ("--port", str(model_port), "--delay-s", str(MODEL_DELAY_S))
+    model = crew.add("model", "-m", "tests.support.scripted_model", *options, env=dict(os.environ), logs=logs)
+    workers: dict[str, list[Running]] = {stage: [] for stage in stages}
+    for number, port in enumerate(ports):
+        stage, turn = stages[number // each], number % each + 1
+        env = _environment(stack, settings, port=port, instance=f"{stage}-{turn}" if turn == 1 else "")
+        workers[stage].append(crew.add(f"{stage}-{turn}", "-m", "cosmo", "worker", stage, env=env, logs=logs))
+    stream = Stream(stack, settings, crew, model, workers)
+    crew.start()
+    try:
+        yield stream
+    finally:
+        crew.stop()
+        stream.close()
+
+
+def _environment(stack: Stack, settings: Settings, *, port: int, instance: str) -> dict[str, str]:
+    """A worker's variables. ``instance``: a static member of its group; otherwise a dynamic one."""
+    own = {
+        "COSMO_LM_URL": settings.lm_url,
+        "COSMO_TOPIC_PREFIX": settings.topic_prefix,
+        "COSMO_FEATURES_TOP_K": str(TOP_K),
+        "COSMO_WORKER_PORT": str(port),
+        "COSMO_GROUP_INSTANCE_ID": instance,
+    }
+    return dict(os.environ) | stack.env() | QUICK | own
 
 
 class Feed(threading.Thread):

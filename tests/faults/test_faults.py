@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
 
+from cosmo.stack.stack import Stack
 from tests.faults.chaos import Chaos
 from tests.faults.explained import Explained
 from tests.faults.stream import Feed, streaming
@@ -21,10 +21,10 @@ LOAD_S_PER_KILL = 2.5
 
 
 def test_nothing_is_lost_doubled_or_invented(
-    pytestconfig: pytest.Config, tmp_path: Path, topic_prefix: str, capsys: pytest.CaptureFixture[str]
+    pytestconfig: pytest.Config, three_brokers: Stack, topic_prefix: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kills, seed = pytestconfig.getoption("--faults-kills"), pytestconfig.getoption("--faults-seed")
-    with streaming(tmp_path, prefix=topic_prefix) as stream:
+    with streaming(three_brokers, prefix=topic_prefix) as stream:
         account = accounted(stream, sessions=pytestconfig.getoption("--faults-sessions"), seed=seed)
         chaos, feed = Chaos(stream, seed), Feed(stream.settings, account.expected.events, kills * LOAD_S_PER_KILL)
         assert until(stream.owned_by_workers, within_s=START_S)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
 from cosmo.stack.parts import Name
+from cosmo.stack.stack import Stack
 from tests.faults.explained import Explained
 from tests.faults.processes import Running
 from tests.faults.stream import Feed, Stream, streaming
@@ -64,10 +64,10 @@ class Watched:
 
 
 def test_an_outage_costs_time_and_nothing_else(
-    pytestconfig: pytest.Config, tmp_path: Path, topic_prefix: str, capsys: pytest.CaptureFixture[str]
+    pytestconfig: pytest.Config, three_brokers: Stack, topic_prefix: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seconds: float = pytestconfig.getoption("--faults-outage-s")
-    with streaming(tmp_path, prefix=topic_prefix, each=1) as stream:
+    with streaming(three_brokers, prefix=topic_prefix, each=1) as stream:
         account = accounted(stream, sessions=pytestconfig.getoption("--faults-sessions"), seed=7)
         assert until(stream.owned_by_workers, within_s=START_S)
         feed = Feed(stream.settings, account.expected.events, WARM_UP_S + 2 * seconds, again=AGAIN)
