@@ -15,6 +15,9 @@ from inference.tail import Tail, tail_of
 from inference.templates import example_keys
 from schemas.records import BehaviorPair, Intent, RejectedIntent
 
+MAX_REJECTED_CHARS = 1_000
+"""Kept of a refused candidate. A server that does not heed ``max_tokens`` may send more than a record holds."""
+
 UNJUDGED_TYPICALITY = 0.5
 """What every intent carries until something judges typicality: a constant, so that it orders nothing, and the
 probability that claims least. Nothing was measured, so ``scores`` has no entry ``typicality``; a judged one has."""
@@ -111,7 +114,7 @@ def _rejected(pair: BehaviorPair, said: _Said, reason: str) -> RejectedIntent:
         query=pair.query,
         product_ids=tuple(product.product_id for product in pair.products),
         relation=said.prompt.relation,
-        tail=said.tail.text,
+        tail=said.tail.text[:MAX_REJECTED_CHARS],
         reason=reason,
         scores=said.scores,
         template_id=said.prompt.template_id,

@@ -49,7 +49,7 @@ SAMPLE_STATE = Topic(
     max_message_bytes=_BLOCK_BYTES,
     config={"min.cleanable.dirty.ratio": "0.1", "delete.retention.ms": "86400000", "segment.ms": "600000"},
 )
-BEHAVIOR_PAIRS = Topic(name="behavior-pairs", doc="Pairs worth explaining, best first. Key: pair_id.", retention=_DAY)
+BEHAVIOR_PAIRS = Topic(name="behavior-pairs", doc="Pairs worth explaining, best first. Key: pair_id.")
 INTENT_REQUESTS = Topic(name="intent-requests", doc="Readers' misses. Key: query or product id.", retention=_DAY)
 INTENTS = Topic(
     name="intents",

@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from cosmo.runtime import logs
 from cosmo.runtime.deadline import Deadline
-from cosmo.runtime.errors import CosmoError, StopWorker
+from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
 from streams import topics
 from streams.app import build_app, fetch_topic
@@ -129,7 +129,9 @@ class Worker:
     def _fails_worker(self) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - kept, and raised again by `run`
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised again by `run`; polars' panics are such
             self._failure = self._failure or error
             self._stopping.set()
 
@@ -172,7 +174,7 @@ class Worker:
         waits = {asyncio.create_task(app.wait_until_stopped()), asyncio.create_task(self._stopping.wait())}
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         if not self._stopping.is_set():
-            self._failure = app.crash_reason or StopWorker("The Faust app stopped by itself.")
+            self._failure = app.crash_reason or CosmoError("The Faust app stopped by itself.")
         for wait in waits:
             wait.cancel()
 

@@ -146,6 +146,14 @@ METRICS: tuple[MetricDef, ...] = (
         doc="Pairs that qualify by the state as it is, asked already or not.",
     ),
     MetricDef(
+        name="cosmo_late_facts_total",
+        kind="counter",
+        unit="facts",
+        labels=("partition",),
+        processes=("sample",),
+        doc="Facts older than the horizon when they came: events of a time long past, which are not counted.",
+    ),
+    MetricDef(
         name="cosmo_dirty_heads",
         kind="gauge",
         unit="heads",

@@ -18,7 +18,7 @@ from cosmo.runtime.health import Progress
 from cosmo.runtime.metrics import counter, gauge, histogram
 from streams.fetch.handler import Fetch
 from streams.fetch.ledger import Ledger
-from streams.kafka.lag import end_offsets
+from streams.kafka.lag import end_offsets, start_offsets
 
 EVERY_S = 5.0
 
@@ -38,6 +38,8 @@ class Watch:
     progress: Progress
     admin: AdminClient | None
     _committed: dict[Partition, int] = field(default_factory=dict)
+    _gone: set[Partition] = field(default_factory=set)
+    """Forgotten since the last look began."""
 
     def done(self, fetch: Fetch, seconds: float) -> None:
         """A fetch has ended."""
@@ -48,19 +50,23 @@ class Watch:
         histogram("cosmo_fetch_seconds").labels(fetch.topic).observe(seconds)
 
     def forget(self, topic: str, partition: int) -> None:
+        """The partition is another's now: what was last seen of it here would be scraped as if it were still true."""
         self.progress.forget(part(topic, partition))
         self._committed.pop((topic, partition), None)
+        self._gone.add((topic, partition))
+        for name in ("cosmo_oldest_unacked_seconds", "cosmo_committed_offset"):
+            gauge(name).remove(topic, partition)
 
     async def look(self, ledgers: Mapping[Partition, Ledger], committed: Mapping[Partition, int | None]) -> None:
         """Advance every partition that moved since the last look, or has nothing left to read."""
+        self._gone.clear()
         wanted = [TopicPartition(topic, number) for topic, number in committed]
-        try:
-            ends = await asyncio.to_thread(end_offsets, self.admin, wanted) if wanted and self.admin else {}
-        except KafkaException:  # the brokers are what is stuck, not this process
-            ends = {}
+        bounds = await asyncio.to_thread(_bounds, self.admin, wanted) if wanted and self.admin else {}
         now_s = time.monotonic()
         for key, offset in committed.items():
-            self._judge(key, offset or 0, ends.get(key))
+            if key in self._gone:  # while the brokers were asked; noted now, it would stand still for ever
+                continue
+            self._judge(key, offset or 0, bounds.get(key))
             ledger = ledgers.get(key)
             age_s = ledger.oldest_unacked_s(now_s) if ledger else 0.0
             gauge("cosmo_oldest_unacked_seconds").labels(key[0], key[1]).set(age_s)
@@ -70,8 +76,19 @@ class Watch:
         that nobody uses would go on calling brokers that may be gone."""
         self.admin = None
 
-    def _judge(self, key: Partition, offset: int, end: int | None) -> None:
-        if end is None or offset >= end or offset != self._committed.get(key):
+    def _judge(self, key: Partition, offset: int, bounds: tuple[int, int] | None) -> None:
+        nothing_left = bounds is None or max(offset, bounds[0]) >= bounds[1]  # retention may have taken what was unread
+        if nothing_left or offset != self._committed.get(key):
             self.progress.advance(part(*key))
         self._committed[key] = offset
         gauge("cosmo_committed_offset").labels(*key).set(offset)
+
+
+def _bounds(admin: AdminClient, wanted: list[TopicPartition]) -> dict[Partition, tuple[int, int]]:
+    """First offset and end of each partition; nothing when the brokers do not tell: they are what is stuck then, and
+    not this process."""
+    try:
+        ends, starts = end_offsets(admin, wanted), start_offsets(admin, wanted)
+    except KafkaException:
+        return {}
+    return {key: (starts[key], end) for key, end in ends.items()}

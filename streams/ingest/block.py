@@ -33,7 +33,7 @@ class BlockReader:
         good = bodies if fit.all() else bodies.take(np.flatnonzero(fit))
         try:
             return read_avro(io.BytesIO(container(self._header, len(good), good.joined()))), fit
-        except (AvroError, pl.exceptions.PolarsError) as error:
+        except (AvroError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
             raise NotText(str(error)) from error
 
     @cached_property

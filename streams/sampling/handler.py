@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from cosmo.runtime.deadline import Deadline
+from cosmo.runtime.errors import StopWorker
 from cosmo.runtime.metrics import counter
 from cosmo.runtime.settings import Settings
 from schemas.codec import Codec
@@ -47,6 +48,7 @@ class SampleHandler:
     """
 
     topic: str
+    state_topic: str
     blocks_codec: Codec[PairCounts]
     producer: ConfirmingProducer
     dead_letters: DeadLetters
@@ -67,6 +69,12 @@ class SampleHandler:
         await asyncio.to_thread(lambda: (self.blocks_codec.schema_id, self.releaser.codec.schema_id))
         self.partitions = await asyncio.to_thread(self.producer.partitions, self.topic)
         self.pairs_partitions = await asyncio.to_thread(self.producer.partitions, self.releaser.topic)
+        of_state = await asyncio.to_thread(self.producer.partitions, self.state_topic)
+        if of_state != self.partitions:
+            raise StopWorker(
+                f"{self.topic} has {self.partitions} partitions and {self.state_topic} has {of_state}.",
+                advice="Give both the same number: the state of a partition lies in the partition of its own number.",
+            )
 
     async def assigned(self, topic: str, partitions: frozenset[int]) -> None:
         """Load the state of these partitions and begin to work on them."""
@@ -178,6 +186,7 @@ def build(
     )
     handler = SampleHandler(
         topic=prefix + topics.PAIR_COUNTS.name,
+        state_topic=prefix + topics.SAMPLE_STATE.name,
         blocks_codec=Codec(topics.PAIR_COUNTS.name, PairCounts, registry),
         producer=producer,
         dead_letters=dead_letters,

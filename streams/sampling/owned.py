@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import polars as pl
 
+from cosmo.runtime.metrics import counter
 from schemas.records import BehaviorPair, SampleReason
 from streams.blocks import FACTS, FactAction
 from streams.ingest.facts import Tables
@@ -69,6 +70,7 @@ class Owned:
 
         def add() -> None:
             self.board.touch(self.state.add(tables), figures=_has_shoppers(tables))
+            counter("cosmo_late_facts_total").labels(self.partition).inc(self.state.late(tables.facts))
 
         held: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         async with self.lock:

@@ -54,6 +54,8 @@ class Work:
             task.cancel()
         await asyncio.wait(self._tasks)
         await self.owned.drop()
+        for name in ("cosmo_dirty_heads", "cosmo_qualified_pairs"):  # the next owner's figures now
+            gauge(name).remove(self.owned.partition)
 
     async def _evaluate(self) -> None:
         owned = self.owned

@@ -88,6 +88,10 @@ class PartitionState:
         """Newest bucket of a shopper's fact, -1 while there is none."""
         return self._facts.watermark
 
+    def late(self, facts: pl.DataFrame) -> int:
+        """How many of these facts lie before the horizon, so that adding them changes nothing."""
+        return facts.filter(pl.col("bucket") < self._facts.oldest_alive).height
+
     def totals(self) -> int:
         """Purchasing sessions of the whole stream within the horizon; an estimate from k on, as in `SUMMARY`."""
         total = self.pairs_of(pl.Series([TOTALS_HEAD], dtype=pl.UInt64))["co_purchases"]

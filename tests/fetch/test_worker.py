@@ -70,6 +70,21 @@ class OneFetch:
         pass
 
 
+class Panic(BaseException):
+    """As native code raises it: no Exception."""
+
+
+@dataclass
+class PanickingHandler(SlowHandler):
+    """Its promises end in a panic."""
+
+    async def handle(self, fetch: Fetch) -> Awaitable[None]:
+        async def promise() -> None:
+            raise Panic
+
+        return promise()
+
+
 def worker(handler: SlowHandler) -> Worker:
     return Worker("sample", Settings(), handler, Watch("sample", Progress(), None))
 
@@ -138,3 +153,14 @@ async def test_a_worker_asked_to_stop_while_it_starts_does_not_wait_for_its_star
     async with asyncio.timeout(5.0):
         await task
     assert told
+
+
+async def test_a_panic_in_native_code_stops_the_worker_instead_of_its_commits() -> None:
+    handler = PanickingHandler()
+    handler.may_open.set()
+    running = worker(handler)
+    await running._assigned(None, {TP("pair-counts", 0)})
+    await running._agent(OneFetch(Fetch("pair-counts", 0, [RawRecord(0, 0, None, None)])))
+    async with asyncio.timeout(5.0):
+        await running._stopping.wait()
+    assert isinstance(running._failure, Panic)

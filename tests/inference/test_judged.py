@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from features.entities import check
 from inference.entities import entities_of
-from inference.judged import UNJUDGED_TYPICALITY, judge
+from inference.judged import MAX_REJECTED_CHARS, UNJUDGED_TYPICALITY, judge
 from inference.pairs import pair_of, prompts_of
 from schemas.records import EntityIntent, HeadKind
 from tests.inference.examples import CHIPS, SODA, answer, candidate, co_buy, pair, request
@@ -53,6 +53,12 @@ def test_a_refused_candidate_keeps_its_reason_and_its_scores() -> None:
     (refused,) = judge(co_buy(), [(prompt, answer(candidate("soft drinks", -1.0)))]).rejected
     assert (refused.reason, refused.tail, refused.product_ids) == ("echo", "soft drinks", ("826784", "902172"))
     assert refused.scores["mean_logprob"] == -1.0
+
+
+def test_a_server_that_says_too_much_does_not_make_a_record_too_large() -> None:
+    (prompt,) = prompts_of(pair(), 1)
+    (refused,) = judge(pair(), [(prompt, answer("again and again " * 100_000))]).rejected
+    assert len(refused.tail) == MAX_REJECTED_CHARS
 
 
 def test_a_product_pair_is_one_head_whatever_the_order_of_its_products() -> None:

@@ -226,3 +226,18 @@ async def test_partitions_that_are_revoked_and_come_back_go_on_where_they_were_c
     steady.request_stop()
     await steady_task
     assert sum(committed(ready).values()) == 440
+
+
+async def test_what_was_fetched_before_any_commit_comes_again_after_a_seek(ready: Settings) -> None:
+    """A rebalance drops fetches and seeks back; aiokafka alone stays where it is when there is no commit to seek to."""
+    settings = quick(ready, topic_partitions=1)
+    fill(settings, 50)
+    handler = RecordingHandler(never)
+    running = worker(settings, handler)
+    task = asyncio.create_task(running.run())
+    await handler.until(lambda: len(handler.seen) >= 50)
+    await running.app.consumer.perform_seek()
+    await handler.until(lambda: len(handler.seen) >= 100)
+    running.request_stop()
+    await task
+    assert sorted(handler.seen) == sorted([(0, offset) for offset in range(50)] * 2)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import pytest
 
 from cosmo.runtime.deadline import Deadline
+from cosmo.runtime.errors import StopWorker
+from cosmo.runtime.metrics import counter
 from schemas.codec import Codec
 from schemas.fixed_registry import FixedRegistry
 from schemas.records import BehaviorPair, PairCounts, SampleState
@@ -27,7 +29,7 @@ from streams.sampling.rules import Rules
 from streams.state.log import SegmentLog
 from streams.state.partition import PartitionState
 from tests.sampling.cluster import NOW
-from tests.sampling.examples import bought, searches
+from tests.sampling.examples import TODAY, bought, searches
 from tests.state.memory_segments import MemorySegments
 
 BLOCKS = Codec("pair-counts", PairCounts, FixedRegistry())
@@ -38,8 +40,9 @@ SOON_S = 10.0
 class NotedProducer(ConfirmingProducer):
     """Keeps what was sent and confirms it at once; or refuses everything."""
 
-    def __init__(self, *, refuses: bool = False) -> None:
+    def __init__(self, *, refuses: bool = False, sizes: Mapping[str, int] | None = None) -> None:
         self.refuses = refuses
+        self.sizes = sizes or {}
         self.sent: list[tuple[str, bytes | None, bytes | None]] = []
 
     async def enqueue(
@@ -60,7 +63,7 @@ class NotedProducer(ConfirmingProducer):
         return confirmed
 
     def partitions(self, topic: str) -> int:
-        return 1
+        return self.sizes.get(topic, 1)
 
     def released(self) -> list[BehaviorPair]:
         return [PAIRS.decode(value) for topic, value, _ in self.sent if topic == "behavior-pairs"]
@@ -122,14 +125,20 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @asynccontextmanager
 async def sampler(
-    store: MemorySegments, *, lag: int | None = 0, window: int = 64, refuses: bool = False
+    store: MemorySegments,
+    *,
+    lag: int | None = 0,
+    window: int = 64,
+    refuses: bool = False,
+    sizes: Mapping[str, int] | None = None,
 ) -> AsyncIterator[Sampler]:
     async def known_lag() -> int | None:
         return lag
 
-    producer = NotedProducer(refuses=refuses)
+    producer = NotedProducer(refuses=refuses, sizes=sizes)
     handler = SampleHandler(
         topic="pair-counts",
+        state_topic="sample-state",
         blocks_codec=BLOCKS,
         producer=producer,
         dead_letters=DeadLetters(producer),
@@ -291,8 +300,8 @@ async def test_nothing_is_released_while_the_queue_is_full_or_unknown(lag: int |
 async def test_no_more_is_released_than_the_window_lets() -> None:
     async with sampler(MemorySegments(), lag=61) as one:
         await asyncio.wait_for(await one.take(tents(9)), SOON_S)
-        await until(lambda: len(one.producer.released()) == 3)
-        assert one.handler.works[0].owned.board.due(NOW).height == 6
+        await until(lambda: one.handler.works[0].owned.board.due(NOW).height == 6)
+        assert len(one.producer.released()) == 3
 
 
 async def test_the_next_owner_goes_on_with_what_was_not_asked() -> None:
@@ -336,3 +345,20 @@ async def test_a_turn_ends_no_sooner_than_its_thread_even_when_it_is_cancelled(m
         over.set()
         with pytest.raises(asyncio.CancelledError):
             await turn
+
+
+async def test_facts_of_a_time_long_past_are_counted_as_such() -> None:
+    late = counter("cosmo_late_facts_total").labels(0)
+    async with sampler(MemorySegments()) as one:
+        before = late._value.get()
+        await asyncio.wait_for(await one.take(tents(1)), SOON_S)
+        assert late._value.get() == before
+        old = searches(bought("tent 0", "tent-1", 2, tag="old"), day=TODAY - 400)
+        await asyncio.wait_for(await one.take(old), SOON_S)
+        assert late._value.get() == before + old.facts.height
+
+
+async def test_a_state_topic_of_another_size_stops_the_worker_before_it_reads_anything() -> None:
+    with pytest.raises(StopWorker, match="pair-counts has 4 partitions and sample-state has 2"):
+        async with sampler(MemorySegments(), sizes={"pair-counts": 4, "sample-state": 2}):
+            pass
