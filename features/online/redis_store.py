@@ -143,4 +143,6 @@ def _translated() -> Iterator[None]:
 
 def _unreachable(error: Exception) -> StoreUnreachable:
     detail = str(error).rstrip(".") or type(error).__name__
-    return StoreUnreachable(f"Redis does not answer: {detail}.", advice="Check REDIS_URL and that the server runs.")
+    return StoreUnreachable(
+        f"Redis does not answer: {detail}.", advice="Start it with `cosmo stack up`, or set REDIS_URL."
+    )

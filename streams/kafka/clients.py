@@ -7,6 +7,10 @@ from confluent_kafka.admin import AdminClient
 
 from cosmo.runtime.settings import Settings
 
+QUIET = {"log_level": 2}
+"""For who waits for the answer and raises: librdkafka's own account of a failure, on standard error, would be hundreds
+of lines beside the one sentence about it."""
+
 
 def client_config(settings: Settings) -> dict[str, str | int | float | bool]:
     """What every librdkafka client needs to reach the brokers; the secrets are in it, so never log it."""
@@ -27,7 +31,7 @@ def client_config(settings: Settings) -> dict[str, str | int | float | bool]:
 
 def admin(settings: Settings) -> AdminClient:
     """An admin client; it connects at its first call."""
-    return AdminClient(client_config(settings))
+    return AdminClient(client_config(settings) | QUIET)
 
 
 def group_reader(settings: Settings, group: str) -> Consumer:
@@ -36,13 +40,14 @@ def group_reader(settings: Settings, group: str) -> Consumer:
     Not the admin client: while a coordinator moves or loads, librdkafka 2.16 answers the admin client's
     list_consumer_group_offsets with a segmentation fault.
     """
-    return Consumer(client_config(settings) | {"group.id": group, "enable.auto.commit": False})
+    return Consumer(client_config(settings) | QUIET | {"group.id": group, "enable.auto.commit": False})
 
 
 def log_reader(settings: Settings) -> Consumer:
     """A consumer for reading partitions by assignment. It belongs to no group and commits nothing."""
     return Consumer(
         client_config(settings)
+        | QUIET
         | {
             "group.id": "unused",  # librdkafka asks for one; without subscribe or commit no group comes to be
             "enable.auto.commit": False,
