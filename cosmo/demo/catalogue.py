@@ -103,6 +103,11 @@ def _item(row: dict[str, object]) -> Item:
         title=product["title"],
         private=private,
         sold=int(str(row["sold"])),
-        json=orjson.dumps(product | {"attributes": attributes | {"source": "completejourney"}}),
-        simulated_json=orjson.dumps(product | {"attributes": attributes | {"source": "simulated"}}),
+        json=_json(product | {"attributes": attributes | {"source": "completejourney"}}),
+        simulated_json=_json(product | {"attributes": attributes | {"source": "simulated"}}),
     )
+
+
+def _json(document: dict[str, object]) -> bytes:
+    """In as many bytes as it has: what orjson returns holds 4 kB however short it is, which would be 250 MB here."""
+    return bytes(memoryview(orjson.dumps(document)))

@@ -43,7 +43,7 @@ from cosmo.stack.ports import check_free
 from cosmo.stack.stack import Phase, Stack
 from cosmo.workers.all import Children, port_of
 from cosmo.workers.one import PORTS
-from features.lookup.answers import Answer
+from features.lookup.answers import Answer, Status
 from features.lookup.reader import build
 from schemas.records import EntityKind
 
@@ -51,7 +51,9 @@ LOOK_S = 0.25
 YOUNG_S = 3.0
 STAND_BACK = {"ingest": 5, "sample": 5}
 """As far as the local model server does: it shall not starve while the input is counted, nor the counting for it."""
-SAMPLE_QUERIES, SAMPLE_PRODUCTS = 3, 2
+SAMPLE_QUERIES = 3
+PRODUCTS_ASKED = 50
+"""Of so many the best supported are shown: one with its intents, one with what is bought with it."""
 STOP_FEED_S = 8.0
 
 
@@ -201,7 +203,7 @@ class _Flow:
         """Sample look-ups through the readers' code, and where everything is."""
         answers = asyncio.run(self._answers())
         return Results(
-            answers=[answer for answer in answers if answer.status != "none"],
+            answers=answers,
             addresses=list(self._addresses(stack)),
             reading=self.watch.latest,
             sent=self.sent,
@@ -232,13 +234,11 @@ class _Flow:
     async def _answers(self) -> Sequence[Answer]:
         reader = build(self.settings)
         try:
-            found: list[Answer] = []
-            for query in self.watch.best(EntityKind.QUERY, SAMPLE_QUERIES):
-                found.append(await reader.query(query, explain=True))
-            for product in self.watch.best(EntityKind.PRODUCT, SAMPLE_PRODUCTS):
-                found.append(await reader.product(product, explain=True))
-                found.append(await reader.complements(product, explain=True))
-            return found
+            queries = self.watch.best(EntityKind.QUERY, SAMPLE_QUERIES)
+            products = self.watch.best(EntityKind.PRODUCT, PRODUCTS_ASKED)
+            batch = await reader.batch(queries, products, products, explain=True)
+            about: list[Answer] = [*batch.products, *batch.complements]
+            return [*batch.queries, *_one_of_each([answer for answer in about if answer.status is not Status.NONE])]
         finally:
             await reader.close()
 
@@ -270,6 +270,14 @@ def _counted(reading: Reading) -> bool:
     ingest, sample = stages["ingest"], stages["sample"]
     caught_up = sample.lag == 0 or (sample.lag_s is not None and sample.lag_s < YOUNG_S)
     return bool(ingest.taken) and ingest.lag == 0 and caught_up
+
+
+def _one_of_each(answers: Sequence[Answer]) -> list[Answer]:
+    """The first answer of each kind, which is the best supported."""
+    first: dict[type, Answer] = {}
+    for answer in answers:
+        first.setdefault(type(answer), answer)
+    return list(first.values())
 
 
 def _pids(stack: Stack) -> list[int]:

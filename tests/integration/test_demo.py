@@ -9,6 +9,7 @@ import pty
 import select
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -35,6 +36,8 @@ BASKETS = 1_500
 SEED = 3
 ENTITIES = 8
 SMALL = ("--baskets", str(BASKETS), "--seed", str(SEED), "--entities", str(ENTITIES))
+LIMIT_S = 180
+"""On two idle cores it takes 30 s; a loaded machine gets six times that."""
 BEGUN = "The workers start"
 
 
@@ -56,7 +59,9 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Learned]:
         spare = Ports.free(brokers=1)
         variables = {"COSMO_LM_URL": model.url, "COSMO_LOOKUP_PORT": str(spare.registry)}
         cosmo = alone(home, variables | {"COSMO_WORKER_PORT": _four_free(home)})
-        done = cosmo("demo", *SMALL, "--limit", "100", "--json")
+        command = [sys.executable, "-m", "cosmo", "demo", *SMALL, "--limit", str(LIMIT_S), "--json"]
+        done = subprocess.run(command, env=cosmo.env, capture_output=True, text=True, timeout=2 * LIMIT_S, check=False)
+        assert done.returncode == 0, done.stderr
         yield Learned(home, cosmo, spare.registry, json.loads(done.stdout), done.stderr)
 
 
@@ -81,7 +86,7 @@ def test_undecodable_records_of_others_are_all_dead_letters_and_nothing_else_is(
 
 def test_it_ends_when_all_is_counted_and_enough_entities_have_features(learned: Learned) -> None:
     document = learned.document
-    assert document["reached_goal"] is True
+    assert document["reached_goal"] is True, learned.progress
     assert document["entities_with_features"] >= ENTITIES
     assert document["waiting"]["records"]["ingest"] == 0
     assert 0 < document["seconds_to_first_feature"] <= document["seconds"]
