@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -56,16 +57,17 @@ def _live() -> Show:
 
     from cosmo.demo.live import LiveShow
 
-    return LiveShow(Console(highlight=False), _print_results)
+    return LiveShow(Console(highlight=False), print_results)
 
 
 def _plain(*, quiet: bool) -> Show:
     from cosmo.demo.show import PlainShow
 
-    return PlainShow(lambda text: typer.echo(text, err=True), (lambda _: None) if quiet else _print_results)
+    return PlainShow(lambda text: typer.echo(text, err=True), (lambda _: None) if quiet else print_results)
 
 
-def _print_results(results: Results) -> None:
+def print_results(results: Results) -> None:
+    """What came of it, for people: answers, figures, and commands that can be copied."""
     from cosmo.cli.lookup import print_answer
     from cosmo.demo.show import megabytes, shown
 
@@ -88,10 +90,21 @@ def _print_results(results: Results) -> None:
     print_table(("what", "where"), results.addresses)
     typer.secho("How to go on", bold=True)
     before = () if results.serving else (("cosmo stack up", "start the stack again; what was learned is kept"),)
-    for command, what in (*before, *_NEXT):
+    for command, what in (*before, *_looking(results), *_NEXT):
         typer.echo(f"  {command:<52} {what}")
     if shutil.which("cosmo") is None:
         typer.echo(f'\nYour shell finds `cosmo` after  export PATH="{Path(sys.executable).parent}:$PATH"')
+
+
+def _looking(results: Results) -> list[tuple[str, str]]:
+    """The look-up of something that is known, so that whoever copies it sees an answer."""
+    from features.lookup.answers import QueryIntents
+
+    if not results.answers:
+        return []
+    known = results.answers[0]
+    key = ("query", known.query) if isinstance(known, QueryIntents) else ("product", known.product_id)
+    return [(f"cosmo lookup {shlex.join(key)} --explain", "why shoppers search or buy this")]
 
 
 def _nothing(results: Results) -> str:
@@ -101,7 +114,6 @@ def _nothing(results: Results) -> str:
 
 
 _NEXT = (
-    ("cosmo lookup query milk --explain", "why shoppers search this"),
     ("cosmo lag", "how far each group is behind"),
     ("cosmo dlq list", "what could not be used, and why"),
     ("cosmo simulate --out - --topic query-purchase | head", "the input itself"),

@@ -26,7 +26,7 @@ def query_command(
 ) -> None:
     """Show why shoppers search this.
 
-    Examples: cosmo lookup query 'camping tent'    cosmo lookup query 'camping tent' --explain
+    Examples: cosmo lookup query 'soft drinks'    cosmo lookup query 'soft drinks' --explain
     """
     _show(lambda reader: reader.query(text, explain=explain), as_json=as_json)
 
@@ -54,7 +54,7 @@ def product_command(
 def serve_command() -> None:
     """Serve look-ups over HTTP on COSMO_LISTEN_HOST:COSMO_LOOKUP_PORT until Ctrl-C or SIGTERM.
 
-    Example: cosmo lookup serve & curl 'http://127.0.0.1:8090/v1/queries/camping%20tent/intents?explain=true'
+    Example: cosmo lookup serve & curl 'http://127.0.0.1:8090/v1/queries/soft%20drinks/intents?explain=true'
     """
     from cosmo.runtime import logs
     from cosmo.runtime.settings import settings

@@ -47,7 +47,7 @@ def program(arguments: Sequence[str]) -> typer.Typer:
     app = typer.Typer(
         name="cosmo",
         help="Learns from the clickstream, within seconds, why shoppers buy what they buy.",
-        epilog="Begin with `cosmo demo`; then `cosmo lookup query 'camping tent'`, `cosmo lag` and `cosmo dlq list`.",
+        epilog="Begin with `cosmo demo`; then `cosmo lookup query milk`, `cosmo lag` and `cosmo dlq list`.",
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
