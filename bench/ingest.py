@@ -30,7 +30,7 @@ from streams.kafka.clients import admin
 OURS = "Cosmo ingest, everything"
 FAUST, QUIX, CONFLUENT = "Faust", "Quix Streams", "confluent-kafka + fastavro"
 QUIX_PYTHON = Path(".venv-quix/bin/python")
-LESS = {FAUST: 10, QUIX: 3, CONFLUENT: 2}
+LESS = {FAUST: 20, QUIX: 4, CONFLUENT: 2}
 """Slow peers get this part of the events: their rate does not depend on how many there are, our patience does."""
 GOALS = {FAUST: 20.0, QUIX: 3.0, CONFLUENT: 2.0}
 PEERS = {

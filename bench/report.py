@@ -1,9 +1,10 @@
 """Runs bench programs and writes docs/benchmarks.md from their output.
 
-    python -m bench.report [NAME…]
+    python -m bench.report [NAME | NAME=OUTPUT]…
 
 A program is a module of this package with a `main`. Its last JSON line of kind "section" becomes a part of the page;
-its progress is on standard error. With names, only their parts are written anew and the others stay as they are.
+its progress is on standard error. With names, only their parts are written anew and the others stay as they are; with
+a file, the part is made of what the program printed when it was run by itself.
 """
 
 from __future__ import annotations
@@ -33,16 +34,23 @@ _PART = re.compile(r"<!-- bench\.(\w+) -->\n(.*?)(?=<!-- bench\.|\Z)", re.DOTALL
 
 def main() -> None:
     """Run the programs named, or all. One that fails stops everything, and its part stays as it was."""
-    for name in sys.argv[1:] or [name for name in PROGRAMS if find_spec(f"bench.{name}")]:
+    for argument in sys.argv[1:] or [name for name in PROGRAMS if find_spec(f"bench.{name}")]:
+        name, _, output = argument.partition("=")
         page = PAGE.read_text("utf-8") if PAGE.exists() else ""
-        PAGE.write_text(with_part(page, name, part(run(name))), "utf-8")
+        printed = Path(output).read_text("utf-8") if output else run(name)
+        PAGE.write_text(with_part(page, name, part(last_section(printed))), "utf-8")
 
 
-def run(name: str) -> Section:
-    """One program's section."""
+def run(name: str) -> str:
+    """What the program prints."""
     sys.stderr.write(f"bench.{name} …\n")
     done = subprocess.run([sys.executable, "-m", f"bench.{name}"], stdout=subprocess.PIPE, check=True, text=True)
-    documents = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return done.stdout
+
+
+def last_section(printed: str) -> Section:
+    """The section in a program's output."""
+    documents = [json.loads(line) for line in printed.splitlines() if line.startswith("{")]
     return section([document for document in documents if document.get("kind") == "section"][-1])
 
 
