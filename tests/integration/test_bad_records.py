@@ -6,7 +6,7 @@ import asyncio
 import os
 
 import pytest
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Message, Producer
 
 from cosmo.runtime.errors import StopWorker
 from cosmo.runtime.health import Progress
@@ -18,10 +18,11 @@ from streams import topics
 from streams.fetch.watch import Watch
 from streams.ingest import handler
 from streams.kafka.admin import create_topics
-from streams.kafka.clients import admin, client_config, group_reader, log_reader
+from streams.kafka.clients import admin, client_config, group_reader
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import total_lag
 from streams.kafka.producer import ConfirmingProducer
+from streams.kafka.reading import messages_to_end
 from streams.worker import Worker
 from tests.ingest.bad_records import Kind, kinds, order, search
 
@@ -59,18 +60,8 @@ async def lag(settings: Settings) -> int:
 
 
 def read_all(settings: Settings, name: str) -> list[Message]:
-    reader: Consumer = log_reader(settings)
-    found: list[Message] = []
-    for number in range(settings.topic_partitions):
-        partition = TopicPartition(settings.topic_prefix + name, number, 0)
-        end = reader.get_watermark_offsets(partition, timeout=30.0)[1]
-        reader.assign([partition])
-        while end and (message := reader.poll(30.0)) is not None and message.error() is None:
-            found.append(message)
-            if message.offset() == end - 1:
-                break
-    reader.close()
-    return found
+    topic = settings.topic_prefix + name
+    return [message for n in range(settings.topic_partitions) for message in messages_to_end(settings, topic, n)]
 
 
 def produce(settings: Settings, events: list[Kind]) -> None:
