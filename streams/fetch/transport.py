@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar
 
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError
 from aiokafka.structs import ConsumerRecord
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
@@ -65,12 +65,24 @@ class FetchThread(driver.AIOKafkaConsumerThread):
 
     async def _seek_to_committed(self) -> Mapping[TP, int]:
         consumer = self._ensure_consumer()
-        committed: Mapping[TP, int] = await consumer.seek_to_committed()
+        committed = await _sought(consumer)
         if without := [tp for tp, offset in committed.items() if not offset]:
             beginnings = await consumer.beginning_offsets(without)
             for tp in consumer.assignment() & beginnings.keys():
                 consumer.seek(tp, beginnings[tp])
         return committed
+
+
+async def _sought(consumer: Any) -> Mapping[TP, int]:
+    """aiokafka's own seek. It fails when a partition is taken away while its offset is looked up; what is left then is
+    sought again, because a rebalance is no reason to end the process."""
+    while consumer.assignment():
+        try:
+            committed: Mapping[TP, int] = await consumer.seek_to_committed()
+        except IllegalStateError:
+            continue
+        return committed
+    return {}
 
 
 class FetchConsumer(driver.Consumer):
