@@ -52,8 +52,7 @@ class Worker:
         if not await self._started(self.handler.start()):
             return
         try:
-            if not await self._started(app.start()):
-                return
+            await app.start()  # here and in no other task, or the app does not stop in time
         except KafkaConnectionError as error:
             raise CosmoError(
                 f"Kafka at {self.settings.kafka_bootstrap_servers} does not answer.",
