@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cosmo.cli.output import AsJson, print_json, print_table
-from cosmo.demo import DEFAULT_BASKETS, DEFAULT_ENTITIES, DEFAULT_LIMIT_S, DEFAULT_SEED
+from cosmo.demo import DEFAULT_BASKETS, DEFAULT_ENTITIES, DEFAULT_LIMIT_S, DEFAULT_PATIENCE_S, DEFAULT_SEED
 
 if TYPE_CHECKING:
     from cosmo.demo.show import Results, Show
@@ -26,23 +26,31 @@ def demo(
     seed: Annotated[int, typer.Option(help="The same seed gives the same searches.")] = DEFAULT_SEED,
     fresh: Annotated[bool, typer.Option("--fresh", help="Remove what earlier runs stored, and begin anew.")] = False,
     entities: Annotated[int, typer.Option(min=1, help="Show results when so many have features.")] = DEFAULT_ENTITIES,
-    limit: Annotated[float, typer.Option(min=1, help="Show results after so many seconds anyway.")] = DEFAULT_LIMIT_S,
+    limit: Annotated[
+        float, typer.Option(min=1, help="Show what there is so many seconds after the workers began.")
+    ] = DEFAULT_LIMIT_S,
+    patience: Annotated[
+        float, typer.Option(min=1, help="Wait so long for the first result, when --limit is shorter.")
+    ] = DEFAULT_PATIENCE_S,
     as_json: AsJson = False,
 ) -> None:
     """Start the local stack and the workers, send real baskets and simulated searches, and show what is learned.
 
-    On a terminal it serves until Ctrl-C; otherwise it prints sample look-ups and exits. Figures go to
-    .cosmo/summary.json. What was learned stays: the next run goes on from there and sends nothing twice.
+    On a terminal it serves look-ups from when the workers run until Ctrl-C; otherwise it prints sample look-ups and
+    exits. Figures go to .cosmo/summary.json. What was learned stays: the next run goes on from there and sends
+    nothing twice.
 
         cosmo demo
         cosmo demo --fresh --baskets 2000
         cosmo demo --json | jq .intents
     """
+    from cosmo.demo.ending import Bounds
     from cosmo.demo.run import Options, demonstrate
     from cosmo.runtime.settings import settings
 
     terminal = sys.stdout.isatty() and not as_json
-    options = Options(baskets=baskets, seed=seed, fresh=fresh, entities=entities, limit_s=limit, serve=terminal)
+    bounds = Bounds(entities=entities, limit_s=limit, patience_s=patience)
+    options = Options(baskets=baskets, seed=seed, fresh=fresh, bounds=bounds, serve=terminal)
     show = _live() if terminal else _plain(quiet=as_json)
     try:
         document = demonstrate(settings(), options, show)
@@ -80,6 +88,7 @@ def print_results(results: Results) -> None:
     reading, sent = results.reading, results.sent
     first = f"; the first after {reading.first_feature_s:.0f} s" if reading.first_feature_s is not None else ""
     typer.secho("\nFigures", bold=True)
+    typer.echo(results.ending)
     typer.echo(
         f"{sent.sent:,} events sent, {sum(sent.refused.values()):,} lines refused; {shown(reading.pairs)} pairs, "
         f"{shown(reading.intents_kept)} intents kept, {shown(reading.entities)} entities with features"
@@ -110,7 +119,8 @@ def _looking(results: Results) -> list[tuple[str, str]]:
 def _nothing(results: Results) -> str:
     if results.reading.rejected:
         return "Nothing yet: no answer of the model has survived the filters."
-    return "Nothing yet: the time was over before the model's first answer. Run it again: it goes on from here."
+    onward = "It goes on, and this page comes again then." if results.serving else "Run it again: it goes on from here."
+    return f"Nothing yet: the time was over before the model's first answer could be read. {onward}"
 
 
 _NEXT = (

@@ -67,7 +67,14 @@ def screen(reading: Reading, sent: Sent, seconds: float) -> RenderableType:
         _reasons("dead letters", reading.dead_letters),
         _reasons("intents rejected", reading.rejected),
     ]
-    return Group(Text(head, style="bold"), _stages(reading, sent), *filter(None, reasons), *_newest(reading), _hint())
+    return Group(
+        Text(head, style="bold"),
+        _stages(reading, sent),
+        *filter(None, reasons),
+        *_newest(reading),
+        *_askable(reading),
+        _hint(),
+    )
 
 
 def _stages(reading: Reading, sent: Sent) -> Table:
@@ -106,6 +113,13 @@ def _intent(intent: Intent) -> Text:
     line.append(f"{phrase(intent.relation, intent.tail)}  ", style="green")
     line.append(f"{about} ({intent.plausibility:.2f})", style="dim")
     return line
+
+
+def _askable(reading: Reading) -> list[Text]:
+    if not reading.askable:
+        return []
+    known = ", ".join(reversed(reading.askable))
+    return [Text(f"cosmo lookup query … --explain answers about: {known}", no_wrap=True, overflow="ellipsis")]
 
 
 def _hint() -> Text:

@@ -40,6 +40,8 @@ class Reading:
     """By ``topic reason``."""
     entities: int | None = None
     """Queries and products that have features in the store."""
+    askable: Sequence[str] = ()
+    """The newest queries that have features: whoever asks about them gets an answer."""
     queued_pairs: int | None = None
     newest: Sequence[Intent] = ()
     first_feature_s: float | None = None
@@ -78,12 +80,13 @@ class Sent:
         return cls(topics={**earlier, **{topic: summary.document() for topic, summary in now.items()}}, foreign=foreign)
 
 
-def summary(reading: Reading, sent: Sent, *, started_at: datetime, seconds: float, finished: bool) -> dict[str, Any]:
-    """``.cosmo/summary.json``. Null is unknown."""
+def summary(reading: Reading, sent: Sent, *, started_at: datetime, seconds: float, ending: str) -> dict[str, Any]:
+    """``.cosmo/summary.json``. Null is unknown; ``ending`` is one of `cosmo.demo.ending.Ending`."""
     return {
         "started_at": started_at.isoformat(),
         "seconds": round(seconds, 1),
-        "reached_goal": finished,
+        "reached_goal": ending == "goal",
+        "ending": ending,
         "events": {
             "produced": sent.sent,
             "refused": sent.refused,

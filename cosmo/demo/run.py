@@ -1,8 +1,9 @@
 """The demonstration from start to end: the stack, the workers, the input, the figures, the look-ups, the stop.
 
-1. Start the stack and furnish it. 2. Start the workers, tied to this process. 3. Send the input. 4. Wait until all of
-it is counted and enough entities have features, or a bounded time. 5. Look up samples through the readers' own code.
-6. Serve until interrupted, if asked. 7. Stop: input, workers, stack. Whatever happens, nothing that started is left.
+1. Start the stack and furnish it. 2. Start the workers, tied to this process; and the look-up API, if it shall serve.
+3. Send the input. 4. Wait until all of it is counted and enough entities have features, or a bounded time. 5. Look up
+samples through the readers' own code. 6. Serve until interrupted, if asked. 7. Stop: input, workers, API, stack.
+Whatever happens, nothing that started is left.
 """
 
 from __future__ import annotations
@@ -19,17 +20,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cosmo.demo import (
-    DEFAULT_BASKETS,
-    DEFAULT_ENTITIES,
-    DEFAULT_LIMIT_S,
-    DEFAULT_SEED,
-    api,
-    interrupts,
-    remembered,
-)
+from cosmo.demo import DEFAULT_BASKETS, DEFAULT_SEED, api, interrupts, remembered
+from cosmo.demo.ending import Bounds, Ending
 from cosmo.demo.feed import Feed
-from cosmo.demo.reading import Reading, Sent, summary
+from cosmo.demo.reading import Sent, summary
 from cosmo.demo.show import Results, Show, queue
 from cosmo.demo.simulation import ORDERS, SEARCHES, Simulation
 from cosmo.demo.watch import Watch
@@ -48,7 +42,6 @@ from features.lookup.reader import build
 from schemas.records import EntityKind
 
 LOOK_S = 0.25
-YOUNG_S = 3.0
 STAND_BACK = {"ingest": 5, "sample": 5}
 """As far as the local model server does: it shall not starve while the input is counted, nor the counting for it."""
 SAMPLE_QUERIES = 3
@@ -59,13 +52,12 @@ STOP_FEED_S = 8.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """``entities`` and ``limit_s`` bound the wait for features; ``serve``: go on until interrupted."""
+    """``bounds`` of the wait for features; ``serve``: look-ups from the beginning, and go on until interrupted."""
 
     baskets: int = DEFAULT_BASKETS
     seed: int = DEFAULT_SEED
     fresh: bool = False
-    entities: int = DEFAULT_ENTITIES
-    limit_s: float = DEFAULT_LIMIT_S
+    bounds: Bounds = field(default_factory=Bounds)
     serve: bool = False
 
 
@@ -115,6 +107,9 @@ class _Run:
         running.enter_context(children.running())
         self.show.say("The workers start; the input follows.")
         others: list[int] = [os.getpid()]
+        if self.options.serve:
+            others.append(running.enter_context(api.serving(connected, env=env, logs=home.logs)))
+            self.show.say(f"Look-ups are served at http://127.0.0.1:{connected.lookup_port} from now on.")
         watch = running.enter_context(
             Watch(
                 settings=connected,
@@ -128,13 +123,18 @@ class _Run:
         flow.send()
         running.callback(flow.stop)
         flow.until_goal()
-        if self.options.serve:
-            others.append(running.enter_context(api.serving(connected, env=env, logs=home.logs)))
-        self.show.results(flow.results(stack))
+        told = self._tell(flow.results(stack))
         with suppress(KeyboardInterrupt):
             while self.options.serve:
                 flow.look()
+                if not told and flow.has_features and (results := flow.results(stack)).answers:
+                    told = self._tell(results)
         return flow.write_summary()
+
+    def _tell(self, results: Results) -> bool:
+        """Show what came of it; whether there was anything to show."""
+        self.show.results(results)
+        return bool(results.answers)
 
     def _recall(self, home: Home) -> remembered.Remembered:
         options = self.options
@@ -162,7 +162,10 @@ class _Flow:
     known: remembered.Remembered
     home: Home
     feed: Feed | None = None
+    began_s: float = field(default_factory=time.monotonic)
+    """When the workers ran."""
     _all_sent: bool = False
+    _ending: Ending = Ending.INTERRUPTED
 
     def send(self) -> None:
         """Begin to send what no earlier run has sent to its end."""
@@ -176,8 +179,9 @@ class _Flow:
 
     def until_goal(self) -> None:
         """Wait until the input is sent and counted and enough entities have features, or the time is over."""
-        while not self._reached() and self.seconds < self.of.options.limit_s:
+        while (ending := self._ended()) is None:
             self.look()
+        self._ending = ending
 
     def look(self) -> None:
         """One turn: mend what died, show what is."""
@@ -189,6 +193,15 @@ class _Flow:
     def stop(self) -> None:
         if self.feed is not None:
             self.feed.stop(STOP_FEED_S)
+
+    @property
+    def has_features(self) -> bool:
+        return bool(self.watch.latest.entities)
+
+    @property
+    def ending(self) -> Ending:
+        """Why the wait ended; the goal, also when it was reached after that."""
+        return Ending.GOAL if self._ended() is Ending.GOAL else self._ending
 
     @property
     def seconds(self) -> float:
@@ -209,6 +222,7 @@ class _Flow:
             sent=self.sent,
             remaining=queue(self.watch.latest),
             serving=self.of.options.serve,
+            ending=self.of.options.bounds.sentence(self.ending, self.watch.latest),
         )
 
     def write_summary(self) -> dict[str, Any]:
@@ -218,14 +232,14 @@ class _Flow:
             self.sent,
             started_at=self.of.started_at,
             seconds=self.seconds,
-            finished=self._reached(),
+            ending=self.ending,
         )
         write_document(self.home.root / "summary.json", document)
         return document
 
-    def _reached(self) -> bool:
-        reading = self.watch.latest
-        return self._all_sent and _counted(reading) and (reading.entities or 0) >= self.of.options.entities
+    def _ended(self) -> Ending | None:
+        seconds = time.monotonic() - self.began_s
+        return self.of.options.bounds.ending(self.watch.latest, all_sent=self._all_sent, seconds=seconds)
 
     def _sent(self, figures: Summary) -> None:
         self.known = self.known.with_sent(figures.topic.removeprefix(self.settings.topic_prefix), figures.document())
@@ -259,17 +273,6 @@ def write_document(path: Path, document: dict[str, Any]) -> None:
     with disk_errors(path.parent):
         fresh.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
         fresh.replace(path)
-
-
-def _counted(reading: Reading) -> bool:
-    """Whether ingest and sample have read what was sent. Sample also reads what it writes itself (vouchers), so what
-    waits there may be young instead of nothing."""
-    stages = {stage.name: stage for stage in reading.stages}
-    if not {"ingest", "sample"} <= stages.keys():
-        return False
-    ingest, sample = stages["ingest"], stages["sample"]
-    caught_up = sample.lag == 0 or (sample.lag_s is not None and sample.lag_s < YOUNG_S)
-    return bool(ingest.taken) and ingest.lag == 0 and caught_up
 
 
 def _one_of_each(answers: Sequence[Answer]) -> list[Answer]:

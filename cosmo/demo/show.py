@@ -15,7 +15,8 @@ PLAIN_EVERY_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """What is told at the end: sample look-ups as they are answered to any reader, and where everything is."""
+    """What is told when the wait is over, and again when there was nothing to tell then: sample look-ups as they are
+    answered to any reader, and where everything is."""
 
     answers: Sequence[Answer]
     addresses: Sequence[tuple[str, str]]
@@ -23,6 +24,8 @@ class Results:
     sent: Sent
     remaining: str
     serving: bool
+    ending: str
+    """Why the wait for features was over, as a sentence."""
 
 
 class Show(Protocol):

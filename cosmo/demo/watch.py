@@ -38,6 +38,7 @@ LAG_EVERY_S = 3.0
 """Asking for the offsets of every group costs the broker and us a tenth of a second."""
 SETTLE_S = 15.0
 ASKED_AT_ONCE = 500
+ASKABLE = 5
 _VIEWS: dict[EntityKind, tuple[View, ...]] = {
     EntityKind.QUERY: (QUERY_INTENTS,),
     EntityKind.PRODUCT: (PRODUCT_INTENTS, PRODUCT_COMPLEMENTS),
@@ -116,11 +117,14 @@ class Watch:
 
     def _store_figures(self, reading: Reading, looking: _Looking, _lag: LagReader) -> Reading:
         unseen = [entity for entity in self._outcomes.entities if entity not in self._featured]
-        self._featured |= looking.with_features(unseen[:ASKED_AT_ONCE])
+        fresh = looking.with_features(unseen[:ASKED_AT_ONCE])
+        self._featured |= fresh
+        queries = (key for kind, key in unseen if kind is EntityKind.QUERY and (kind, key) in fresh)
+        askable = (*reading.askable, *queries)[-ASKABLE:]
         first_s = reading.first_feature_s
         if self._featured and first_s is None:
             first_s = time.monotonic() - self.started_s
-        return replace(reading, entities=len(self._featured), first_feature_s=first_s)
+        return replace(reading, entities=len(self._featured), first_feature_s=first_s, askable=askable)
 
     def _offset_figures(self, reading: Reading, looking: _Looking, lag: LagReader) -> Reading:
         now_s = time.monotonic()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,12 +8,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cosmo.demo import remembered
-from cosmo.demo.live import screen
+from cosmo.demo import live, remembered
+from cosmo.demo.live import LiveShow, screen
 from cosmo.demo.outcome_logs import Outcomes
 from cosmo.demo.reading import Reading, Sent, Stage, summary
 from cosmo.demo.run import write_document
-from cosmo.demo.show import line_of, queue
+from cosmo.demo.show import Results, line_of, queue
 from cosmo.demo.stages import stages
 from cosmo.lag.model import GroupLag, PartitionLag, Standing
 from cosmo.runtime.errors import CosmoError
@@ -21,6 +22,8 @@ from tests.features.examples import intent
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FIGURES = {"lines": 110, "sent": 100, "refused": {"not_json": 6, "no_title": 4}}
+
+EMPTY = Results(answers=(), addresses=(), reading=Reading(), sent=Sent(), remaining="", serving=True, ending="")
 
 
 def _partition(topic: str, *, committed: int | None, start: int, end: int | None) -> PartitionLag:
@@ -85,7 +88,7 @@ def test_figures_of_an_earlier_run_stand_until_this_run_has_sent_the_topic_itsel
 
 
 def test_the_summary_says_null_for_what_is_unknown() -> None:
-    document = summary(Reading(), Sent(), started_at=NOW, seconds=1.25, finished=False)
+    document = summary(Reading(), Sent(), started_at=NOW, seconds=1.25, ending="limit")
     for name in ("pairs", "prompts", "dead_letters", "entities_with_features", "seconds_to_first_feature"):
         assert document[name] is None
     assert document["intents"] == {"kept": None, "rejected": None}
@@ -112,6 +115,31 @@ def test_text_of_shoppers_and_of_the_model_is_shown_and_never_obeyed_as_markup()
     assert "[link=http://x]tea[/link]" in text
     assert "12 s" in text
     assert "echo 2" in text
+
+
+def test_the_live_view_names_the_newest_queries_that_can_be_asked_about_and_goes_on_after_results(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live, "_log_to", lambda _: None)  # the handlers of this process are pytest's
+    console = Console(width=150, record=True, force_terminal=False)
+    told: list[Results] = []
+    show = LiveShow(console, told.append)
+    try:
+        for queries in ((), ("milk", "game day snacks")):
+            show.update(Reading(askable=queries), Sent(), 30.0)
+            show.results(EMPTY)
+    finally:
+        show.stop()
+    assert told == [EMPTY, EMPTY]
+    console.print(screen(Reading(askable=("milk", "game day snacks")), Sent(), 30.0))
+    assert "answers about: game day snacks, milk" in console.export_text()
+    assert "answers about" not in _text(Reading())
+
+
+def _text(reading: Reading) -> str:
+    console = Console(width=150, record=True, force_terminal=False, file=io.StringIO())
+    console.print(screen(reading, Sent(), 30.0))
+    return console.export_text()
 
 
 def test_a_second_run_goes_on_with_the_instant_and_the_figures_of_the_first(tmp_path: Path) -> None:

@@ -10,7 +10,13 @@ from features.lookup.answers import Answer, QueryIntents, Status
 
 def _printed(capsys: pytest.CaptureFixture[str], *answers: Answer, reading: Reading | None = None) -> str:
     results = Results(
-        answers=answers, addresses=(), reading=reading or Reading(), sent=Sent(), remaining="", serving=False
+        answers=answers,
+        addresses=(),
+        reading=reading or Reading(),
+        sent=Sent(),
+        remaining="",
+        serving=False,
+        ending="The time was over.",
     )
     print_results(results)
     return capsys.readouterr().out

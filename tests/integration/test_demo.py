@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +39,8 @@ SMALL = ("--baskets", str(BASKETS), "--seed", str(SEED), "--entities", str(ENTIT
 LIMIT_S = 180
 """On two idle cores it takes 30 s; a loaded machine gets six times that."""
 BEGUN = "The workers start"
+LOOK_UP = "why shoppers search or buy this"
+"""Offered once there is something to look up."""
 
 
 @dataclass(slots=True)
@@ -55,14 +57,20 @@ class Learned:
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Learned]:
     home = tmp_path_factory.mktemp("demo")
-    with scripted_model() as model:
-        spare = Ports.free(brokers=1)
-        variables = {"COSMO_LM_URL": model.url, "COSMO_LOOKUP_PORT": str(spare.registry)}
-        cosmo = alone(home, variables | {"COSMO_WORKER_PORT": _four_free(home)})
+    with _machine(home) as (cosmo, lookup_port):
         command = [sys.executable, "-m", "cosmo", "demo", *SMALL, "--limit", str(LIMIT_S), "--json"]
         done = subprocess.run(command, env=cosmo.env, capture_output=True, text=True, timeout=2 * LIMIT_S, check=False)
         assert done.returncode == 0, done.stderr
-        yield Learned(home, cosmo, spare.registry, json.loads(done.stdout), done.stderr)
+        yield Learned(home, cosmo, lookup_port, json.loads(done.stdout), done.stderr)
+
+
+@contextmanager
+def _machine(home: Path) -> Iterator[tuple[Cosmo, int]]:
+    """Commands over a home with ports of its own and a scripted model; and the port of its look-up API."""
+    with scripted_model() as model:
+        spare = Ports.free(brokers=1)
+        variables = {"COSMO_LM_URL": model.url, "COSMO_LOOKUP_PORT": str(spare.registry)}
+        yield alone(home, variables | {"COSMO_WORKER_PORT": _four_free(home)}), spare.registry
 
 
 def _four_free(home: Path) -> str:
@@ -87,6 +95,7 @@ def test_undecodable_records_of_others_are_all_dead_letters_and_nothing_else_is(
 def test_it_ends_when_all_is_counted_and_enough_entities_have_features(learned: Learned) -> None:
     document = learned.document
     assert document["reached_goal"] is True, learned.progress
+    assert document["ending"] == "goal"
     assert document["entities_with_features"] >= ENTITIES
     assert document["waiting"]["records"]["ingest"] == 0
     assert 0 < document["seconds_to_first_feature"] <= document["seconds"]
@@ -108,18 +117,36 @@ def test_no_process_is_left_behind(learned: Learned) -> None:
 def test_a_second_run_on_a_terminal_sends_nothing_twice_and_serves_until_ctrl_c(learned: Learned) -> None:
     began_s = time.monotonic()
     with _terminal(learned.cosmo, *SMALL) as terminal:
+        assert until(lambda: _answers(learned.lookup_port), within_s=120.0)
+        assert time.monotonic() - began_s < 60.0
         assert terminal.shows("How to go on", within_s=120.0), terminal.text
         assert time.monotonic() - began_s < 60.0
         assert "earlier run" in terminal.text
         assert "What was learned" in terminal.text
-        address = f"http://127.0.0.1:{learned.lookup_port}/readyz"
-        assert until(lambda: _answers(address), within_s=30.0)
+        assert _answers(learned.lookup_port)
         terminal.press_ctrl_c()
         assert terminal.exit_code(within_s=40.0) == 0
     until_none_runs(learned.home, within_s=5.0)
     second = json.loads((learned.home / "summary.json").read_text())
     assert second["events"]["by_topic"] == learned.document["events"]["by_topic"]
     assert second["dead_letters"] == learned.document["dead_letters"]
+
+
+def test_look_ups_are_served_before_anything_is_learned_and_an_empty_page_comes_again_with_results(
+    tmp_path: Path,
+) -> None:
+    with (
+        _machine(tmp_path) as (cosmo, lookup_port),
+        _terminal(cosmo, *SMALL, "--limit", "1", "--patience", "1") as terminal,
+    ):
+        assert terminal.shows("Nothing yet", within_s=120.0), terminal.text
+        assert LOOK_UP not in terminal.text
+        assert until(lambda: _answers(lookup_port), within_s=60.0)
+        assert terminal.shows(LOOK_UP, within_s=LIMIT_S), terminal.text
+        assert _answers(lookup_port)
+        terminal.press_ctrl_c()
+        assert terminal.exit_code(within_s=40.0) == 0
+    until_none_runs(tmp_path, within_s=5.0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -228,7 +255,7 @@ class _terminal:  # noqa: N801 - used as a function
         os.close(self._terminal.fd)
 
 
-def _answers(address: str) -> bool:
+def _answers(lookup_port: int) -> bool:
     with suppress(httpx.HTTPError):
-        return httpx.get(address, timeout=2.0, trust_env=False).is_success
+        return httpx.get(f"http://127.0.0.1:{lookup_port}/readyz", timeout=2.0, trust_env=False).is_success
     return False

@@ -1,0 +1,73 @@
+"""When a run is over and why, and how that is said. Pure; seconds count from when the workers ran.
+
+A first run downloads a model and starts a stack before that, which is nobody's time limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cosmo.demo import DEFAULT_ENTITIES, DEFAULT_LIMIT_S, DEFAULT_PATIENCE_S
+from cosmo.demo.reading import Reading
+
+YOUNG_S = 3.0
+
+
+class Ending(StrEnum):
+    """Why the wait for features ended; as in ``summary.json``."""
+
+    GOAL = "goal"
+    LIMIT = "limit"
+    NOTHING_LEARNED = "nothing_learned"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """The goal (``entities`` with features), the time for it, and the longer time (``patience_s``) that holds until the
+    first feature is visible, since a run that ends before shows nothing."""
+
+    entities: int = DEFAULT_ENTITIES
+    limit_s: float = DEFAULT_LIMIT_S
+    patience_s: float = DEFAULT_PATIENCE_S
+
+    @property
+    def longest_s(self) -> float:
+        return max(self.limit_s, self.patience_s)
+
+    def ending(self, reading: Reading, *, all_sent: bool, seconds: float) -> Ending | None:
+        """Why the wait is over ``seconds`` after the workers began to run; None while it is not."""
+        if all_sent and counted(reading) and (reading.entities or 0) >= self.entities:
+            return Ending.GOAL
+        if reading.entities and seconds >= self.limit_s:
+            return Ending.LIMIT
+        return Ending.NOTHING_LEARNED if seconds >= self.longest_s else None
+
+    def sentence(self, ending: Ending, reading: Reading) -> str:
+        """What happened, for people."""
+        entities = reading.entities or 0
+        match ending:
+            case Ending.GOAL:
+                return f"All that was sent is counted, and {entities:,} entities have features."
+            case Ending.LIMIT:
+                behind = "" if counted(reading) else "; not all of the input is counted yet"
+                return (
+                    f"The time was over {self.limit_s:.0f} s after the workers began (--limit): "
+                    f"{entities:,} of {self.entities:,} wanted entities have features{behind}."
+                )
+            case Ending.NOTHING_LEARNED:
+                return f"No feature was to be seen {self.longest_s:.0f} s after the workers began (--patience)."
+            case Ending.INTERRUPTED:
+                return "Interrupted before the goal was reached."
+
+
+def counted(reading: Reading) -> bool:
+    """Whether ingest and sample have read what was sent. Sample also reads what it writes itself (vouchers), so what
+    waits there may be young instead of nothing."""
+    stages = {stage.name: stage for stage in reading.stages}
+    if not {"ingest", "sample"} <= stages.keys():
+        return False
+    ingest, sample = stages["ingest"], stages["sample"]
+    caught_up = sample.lag == 0 or (sample.lag_s is not None and sample.lag_s < YOUNG_S)
+    return bool(ingest.taken) and ingest.lag == 0 and caught_up
