@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from cosmo.demo.reading import Reading, Sent
+from cosmo.demo.reading import Reading, Sent, Stage
 from cosmo.demo.show import Results, megabytes, shown
 from cosmo.lag.document import duration
 from features.phrases import phrase
@@ -85,10 +85,15 @@ def _stages(reading: Reading, sent: Sent) -> Table:
     refused = sum(sent.refused.values())
     table.add_row("produce", f"{sent.lines:,}", f"{sent.sent:,}", f"{refused:,}", "", "")
     for stage in reading.stages:
-        age = "?" if stage.lag_s is None else duration(stage.lag_s) if stage.lag else ""
         figures = (stage.taken, stage.given, stage.refused, stage.lag)
-        table.add_row(stage.name, *map(shown, figures), age)
+        table.add_row(stage.name, *map(shown, figures), _age(stage))
     return table
+
+
+def _age(stage: Stage) -> str:
+    if stage.lag == 0:
+        return ""
+    return "-" if stage.lag_s is None else duration(stage.lag_s)
 
 
 def _reasons(title: str, counted: Mapping[str, int] | None) -> Text | None:

@@ -8,7 +8,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from cosmo.demo.reading import Stage
-from cosmo.lag.model import GroupLag
+from cosmo.lag.model import GroupLag, PartitionLag
 from cosmo.runtime.settings import Settings
 from streams import topics
 from streams.kafka.lag import end_offsets
@@ -51,7 +51,7 @@ def _stage(process: str, group: GroupLag | None, ends: Mapping[str, int], entiti
         given=ends.get(WRITES[process].name) if process in WRITES else entities,
         refused=dead + rejected if ends else None,
         lag=None if group is None else _waiting(group),
-        lag_s=None if group is None else group.seconds,
+        lag_s=None if group is None else _oldest_s(group),
     )
 
 
@@ -60,12 +60,21 @@ def _committed(group: GroupLag) -> int:
 
 
 def _waiting(group: GroupLag) -> int | None:
+    waiting = [_waiting_in(partition) for partition in group.partitions]
+    known = [records for records in waiting if records is not None]
+    return sum(known) if len(known) == len(waiting) else None
+
+
+def _waiting_in(partition: PartitionLag) -> int | None:
     """Unlike `cosmo lag`, a partition without a commit counts whole: our groups begin at the beginning."""
-    total = 0
-    for partition in group.partitions:
-        if partition.log_end_offset is None:
-            return None
-        total += max(
-            0, partition.log_end_offset - max(partition.committed_offset or 0, partition.log_start_offset or 0)
-        )
-    return total
+    if partition.log_end_offset is None:
+        return None
+    return max(0, partition.log_end_offset - max(partition.committed_offset or 0, partition.log_start_offset or 0))
+
+
+def _oldest_s(group: GroupLag) -> float | None:
+    """The age of the oldest record that waits, 0 where none does. Unknown as soon as one partition's is: nothing was
+    committed there yet, or nobody read its oldest record, which may be older than all others."""
+    ages = [0.0 if _waiting_in(partition) == 0 else partition.seconds for partition in group.partitions]
+    known = [age for age in ages if age is not None]
+    return max(known, default=0.0) if len(known) == len(ages) else None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -54,6 +55,32 @@ def test_a_stage_counts_what_is_committed_and_what_waits_before_the_first_commit
     ends = {"pair-counts": 9, "query-purchase.dlq": 3, "co-purchase.dlq": 1}
     ingest = stages(_group("cosmo-ingest", *partitions), ends, 4, "")[0]
     assert ingest == Stage(name="ingest", taken=70, given=9, refused=4, lag=50, lag_s=None)
+
+
+@pytest.mark.parametrize(
+    ("rest", "seconds"),
+    [
+        ({"committed": None, "start": 0, "end": 25}, None),
+        ({"committed": None, "start": 0, "end": None}, None),
+        ({"committed": None, "start": 0, "end": 0}, 12.0),
+        ({"committed": 25, "start": 0, "end": 25}, 12.0),
+    ],
+)
+def test_the_oldest_age_is_unknown_as_long_as_one_partition_waits_without_a_commit(
+    rest: dict[str, int | None], seconds: float | None
+) -> None:
+    known = replace(_partition("query-purchase", committed=70, start=0, end=100), seconds=12.0, records=30)
+    other = _partition("co-purchase", **rest)  # type: ignore[arg-type]
+    ingest = stages(_group("cosmo-ingest", known, other), {}, None, "")[0]
+    assert ingest.lag_s == seconds
+
+
+def test_an_unknown_age_is_shown_as_unknown_beside_its_lag_and_never_as_nothing() -> None:
+    empty = replace(_partition("query-purchase", committed=None, start=0, end=0), seconds=0.0)
+    uncommitted = _partition("co-purchase", committed=None, start=0, end=25)
+    text = _text(Reading(stages=stages(_group("cosmo-ingest", empty, uncommitted), {}, None, "")[:1]))
+    row = next(line for line in text.splitlines() if line.strip().startswith("ingest"))
+    assert row.split()[-2:] == ["25", "-"]
 
 
 def test_what_no_broker_told_is_unknown_and_not_zero() -> None:
