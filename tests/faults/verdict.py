@@ -15,6 +15,7 @@ from tests.faults.explained import Explained
 from tests.faults.stream import PARTITIONS, Stream
 from tests.faults.world import world
 
+SHOWN = 10
 REST_S = 240.0
 """To work off what is left once nothing is broken any more: two or three rebalances, and the backlog."""
 Differences = Mapping[str, list[str]]
@@ -38,7 +39,8 @@ def rest(stream: Stream, account: Account, look: Callable[[], None]) -> float:
         if all(lag == 0 for lag in lags.values()) and account.everything_is_out():
             return time.monotonic() - began_s
         time.sleep(0.5)
-    raise AssertionError(f"no rest after {REST_S:.0f} s: lags {lags}, {stream.crew.deaths}")
+    missing = [line for check in account.checks for line in check()[:SHOWN]]
+    raise AssertionError(f"no rest after {REST_S:.0f} s: lags {lags}, {stream.crew.deaths}, {missing}")
 
 
 def differences_of(account: Account, explained: Explained) -> Differences:
