@@ -15,7 +15,7 @@ from cosmo.runtime import logs
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.health import Progress
 from cosmo.runtime.settings import Settings
-from cosmo.workers.one import BUILDERS, limit_threads
+from cosmo.workers.one import BUILDERS, limit
 from schemas.registry import Registry
 from streams.fetch.handler import Fetch, Handler
 from streams.fetch.watch import Watch
@@ -60,7 +60,7 @@ class MeteredHandler:
 
 async def run(settings: Settings, wanted: int) -> str:
     """Ingest ``wanted`` records and commit; the meter's line."""
-    limit_threads("ingest")
+    limit("ingest")
     build: Callable[..., Handler] = import_module(BUILDERS["ingest"]).build
     registry: Any = Registry(settings)
     async with ConfirmingProducer(settings) as producer:

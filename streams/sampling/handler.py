@@ -39,6 +39,9 @@ from streams.state.kafka import segment_log
 MAX_UNFLUSHED = 32
 """Fetches taken in that no confirmed segment holds. With this many `handle` waits, and lag grows instead of memory."""
 
+MAX_COMPUTING = 2
+"""Partitions computed on at the same time. Each holds copies of what it works on."""
+
 
 @dataclass(slots=True)
 class SampleHandler:
@@ -62,6 +65,7 @@ class SampleHandler:
     """Of behavior-pairs."""
     works: dict[int, Work] = field(default_factory=dict)
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_UNFLUSHED))
+    _computing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_COMPUTING))
     _failure: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     async def start(self) -> None:
@@ -113,7 +117,7 @@ class SampleHandler:
     async def _open(self, number: int) -> None:
         segments = self.segments(number)
         work = Work(
-            owned=Owned.over(number, await segments.load(), self.rules),
+            owned=Owned.over(number, await segments.load(), self.rules, self._computing),
             segments=segments,
             vouch=self._vouch,
             changed=self.releaser.changed.set,

@@ -26,9 +26,10 @@ T = TypeVar("T")
 
 ROUND_S = 0.2
 """What one round of evaluation should take: the next fetch and the next release wait for it."""
-LEAST_HEADS, MOST_HEADS = 256, 8_192
+LEAST_HEADS, MOST_HEADS = 256, 1_024
 """Heads of one round, by how long the last one took. A round costs as much as 100 heads before it looks at the first;
-with fewer than the least a busy machine would do little else."""
+with fewer than the least a busy machine would do little else, and with more than the most a tenth at best is gained,
+while the pairs of all heads looked at once would take more memory than the state."""
 REFRESH_SHARE = 20
 """Figures over all heads are reckoned anew after a pause of this many times what it took: 5 % of the time."""
 SWEEP_SHARE = 4
@@ -52,6 +53,8 @@ class Owned:
     """The state holds what no segment holds yet."""
     unflushed: list[asyncio.Future[None]] = field(default_factory=list)
     dropped: bool = False
+    computing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """Shared by all partitions of a process, so that only so many hold copies of what they work on."""
     _heads: int = LEAST_HEADS
     _refresh_at_s: float = 0.0
     _sweep_at_s: float = 0.0
@@ -59,9 +62,12 @@ class Owned:
     _due_until_s: float = 0.0
 
     @classmethod
-    def over(cls, partition: int, state: PartitionState, rules: Rules) -> Owned:
+    def over(
+        cls, partition: int, state: PartitionState, rules: Rules, computing: asyncio.Semaphore | None = None
+    ) -> Owned:
         """Begin with a state just loaded."""
         owned = cls(partition=partition, state=state, board=Board(state, rules))
+        owned.computing = computing or owned.computing
         owned.wake.set()
         return owned
 
@@ -77,7 +83,7 @@ class Owned:
             if self.dropped:
                 held.cancel()
                 return held
-            await _in_thread(add)
+            await self._compute(add)
             self.unflushed.append(held)
         self.gained.set()
         self.wake.set()
@@ -90,7 +96,7 @@ class Owned:
         try:
             async with self.lock:
                 held, self.unflushed = self.unflushed, []
-                await _in_thread(lambda: segments.take(self.state))
+                await self._compute(lambda: segments.take(self.state))
             await segments.write()
         except BaseException:
             _cancel(held)
@@ -147,6 +153,10 @@ class Owned:
 
     async def _with_state(self, work: Callable[[], T]) -> T:
         async with self.lock:
+            return await self._compute(work)
+
+    async def _compute(self, work: Callable[[], T]) -> T:
+        async with self.computing:
             return await _in_thread(work)
 
     def _round(self) -> pl.DataFrame | None:

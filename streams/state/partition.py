@@ -17,7 +17,7 @@ from streams.state.canon import fingerprint
 from streams.state.facts import HORIZON_DAYS, SESSIONS_KEPT, FactSet
 from streams.state.pairs import PairIndex
 from streams.state.runs import SortedRuns
-from streams.state.tables import ASKED, asked_table, heads_table, keyed, newer, products_table, unkeyed
+from streams.state.tables import ASKED, asked_table, heads_table, keyed, newer, owning_texts, products_table, unkeyed
 
 Table = Literal["facts", "heads", "products", "asked"]
 SCHEMAS: Mapping[Table, pl.Schema] = {"facts": FACTS, "heads": HEADS, "products": PRODUCTS, "asked": ASKED}
@@ -158,6 +158,7 @@ class PartitionState:
         return {name: table.bytes for name, table in self._sizes().items()}
 
     def _gain(self, table: Table, rows: pl.DataFrame) -> None:
+        rows = owning_texts(rows)
         self._delta[table].append(rows)
         self.merge_table(table, rows)
 

@@ -41,6 +41,12 @@ def newer(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     return news.select(list(PRODUCTS)).join(known, on=list(PRODUCTS), how="anti", nulls_equal=True)
 
 
+def owning_texts(rows: pl.DataFrame) -> pl.DataFrame:
+    """The same rows with texts of their own. A text that came in a block is a view into it, and keeps all of the block
+    in memory for as long as it is there itself."""
+    return rows.with_columns(pl.selectors.string() + "")
+
+
 def keyed(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows with head and other, with both in one column ``pair`` in front instead."""
     return rows.select(wide(pl.col("head"), pl.col("other")).alias("pair"), pl.exclude("head", "other"))

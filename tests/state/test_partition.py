@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from dataclasses import replace
 
 import polars as pl
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.blocks import FACTS, TOTALS_HEAD, FactAction
+from streams.blocks import FACTS, TOTALS_HEAD, FactAction, from_ipc, to_ipc
+from streams.blocks import HEADS as HEADS_TABLE
 from streams.state.keys import SESSION_BITS, SESSION_SHIFT
 from streams.state.partition import PartitionState
 from streams.state.summary import COUNTED, SUMMARY
@@ -172,3 +175,17 @@ def test_texts_and_products_are_the_newest() -> None:
     state = state_of([[(1, 10, 102, 2, session(1))], [(1, 10, 101, 2, session(2))]])
     assert state.texts(HEADS).rows() == [(1, 1, "q1")]
     assert state.products(pl.Series([10, 11], dtype=pl.UInt64)).rows() == [product(10, 102)]
+
+
+def test_a_text_that_is_kept_does_not_keep_its_block_in_memory() -> None:
+    """Half of a block's heads are news. Views of their texts would keep all of it, also after the state has its own."""
+    texts = [f"a query that is too long to be kept within its view, number {number}" for number in range(20_000)]
+    block = to_ipc(pl.DataFrame({"head": range(1, 20_001), "kind": 1, "text": texts}, schema=HEADS_TABLE))
+    state = state_of([[(1, 10, 100, int(FactAction.CLICK), session(1))]])
+    before = pa.total_allocated_bytes()
+    news = replace(tables([]), heads=from_ipc(block, HEADS_TABLE).tail(10_000))
+    state.add(news)
+    del news
+    gc.collect()
+    assert state.texts(pl.Series([20_000], dtype=pl.UInt64))["text"].to_list() == texts[-1:]
+    assert pa.total_allocated_bytes() - before < len(block) // 100
