@@ -14,11 +14,16 @@ from typing import Any
 from feast import FeatureStore, RepoConfig
 
 from cosmo.runtime.settings import Settings
-from features import project
+from features import METRICS_IN_FILES, project
 from features.definitions import OBJECTS
 from features.offline import files
 from features.online.redis_store import connect
 from features.views import VIEWS
+
+if not METRICS_IN_FILES:
+    # Feast's import sets it, and every child of ours would inherit it: prometheus_client would keep figures in files
+    # there, and could not remove a label.
+    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
 
 _FOR_FEAST_APPLY = '''"""What `feast apply` finds here; written by `cosmo features apply`."""
 

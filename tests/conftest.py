@@ -11,6 +11,7 @@ import os
 import secrets
 from collections.abc import Iterator
 
+import prometheus_client  # noqa: F401 - before Feast, see `features`
 import pytest
 from hypothesis import settings as hypothesis_settings
 
@@ -86,3 +87,9 @@ def settings(stack: SessionStack, topic_prefix: str) -> Settings:
         lm_url=stack.all.lm_url,
         topic_prefix=topic_prefix,
     )
+
+
+@pytest.fixture(autouse=True)
+def metrics_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Importing Feast sets this variable (`features.store` takes it away again), which would reach every child."""
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
