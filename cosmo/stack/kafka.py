@@ -130,7 +130,8 @@ class KafkaPart(OwnPart):
         log = self._home.logs / f"kafka-{node_id}-format.log"
         tool = ("-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", f"{self._jars}/*", "kafka.tools.StorageTool")
         properties = str(self._properties(node_id))
-        arguments = ("format", "--ignore-formatted", "--cluster-id", self._cluster_id(), "--config", properties)
+        identity = f"--cluster-id={self._cluster_id()}"  # in one word, as it may begin with a dash
+        arguments = ("format", "--ignore-formatted", identity, "--config", properties)
         if spawner.run((java(), *tool, *arguments), log=log) != 0:
             words = last_words(log.read_text(errors="replace"))
             raise PartFailedError(f"Kafka cannot use {self._directory(node_id)}: {words}", advice=f"See {log}.")
