@@ -43,8 +43,12 @@ lint: install ## Style, types, import direction.
 	@$(BIN)/lint-imports
 
 .PHONY: bench
-bench: install .venv-quix/.installed ## Measure against peers and goals; writes docs/benchmarks.md (takes minutes, and the machine to itself).
+bench: $(VENV)/.bench .venv-quix/.installed ## Measure against peers and goals; writes docs/benchmarks.md (takes minutes, and the machine to itself).
 	@$(BIN)/python -m bench.report
+
+$(VENV)/.bench: bench/requirements.txt $(VENV)/.installed
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r $<
+	@touch $@
 
 # A peer whose pins (pydantic-settings, rich) contradict ours: its own environment, for measuring only.
 .venv-quix/.installed: bench/requirements-quix.txt $(VENV)/.installed
@@ -56,6 +60,8 @@ bench: install .venv-quix/.installed ## Measure against peers and goals; writes 
 lock: install ## Write requirements.txt anew from pyproject.toml.
 	@$(BIN)/uv pip compile pyproject.toml --extra stack --extra dev --generate-hashes --universal \
 		--python-version 3.11 --no-emit-index-url --no-header --no-annotate --quiet -o requirements.txt
+	@echo "rocksdict>=0.3.25,<0.4" | $(BIN)/uv pip compile - --generate-hashes --universal \
+		--python-version 3.11 --no-emit-index-url --no-header --no-annotate --quiet -o bench/requirements.txt
 	@echo "quixstreams>=3.28 fastavro psutil" | tr ' ' '\n' | $(BIN)/uv pip compile - --generate-hashes --universal \
 		--python-version 3.11 --no-emit-index-url --no-header --no-annotate --quiet -o bench/requirements-quix.txt
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from cosmo.runtime.settings import Settings
 from cosmo.stack.home import Home
@@ -110,19 +110,30 @@ def register(settings: Settings, topic_names: Collection[str]) -> dict[str, tupl
 
 
 def fill(settings: Settings, topic: str, records: Iterable[tuple[bytes | None, bytes]], **config: Any) -> int:
-    """Produce (key, value) records as fast as the broker takes them; how many. Compression is zstd, as in ours."""
+    """Produce (key, value) records as fast as the broker takes them; how many. Compression is zstd, as in ours. Raises
+    KafkaException with the first refusal: a measurement of a topic that is not full is none."""
+    failed: list[KafkaError] = []
+
+    def delivered(error: KafkaError | None, _message: object) -> None:
+        if error is not None:
+            failed.append(error)
+
     producer = Producer(client_config(settings) | {"compression.type": "zstd"} | config)
     count = 0
     for count, (key, value) in enumerate(records, 1):
         while True:
             try:
-                producer.produce(topic, value=value, key=key)
+                producer.produce(topic, value=value, key=key, on_delivery=delivered)
                 break
             except BufferError:
                 producer.poll(0.1)
         if count % 1000 == 0:
             producer.poll(0)
+        if failed:
+            break
     left = producer.flush(60.0)
+    if failed:
+        raise KafkaException(failed[0])
     if left:
         raise RuntimeError(f"{left} records were not confirmed")
     return count

@@ -1,9 +1,10 @@
 """The sampler's state beside the stores that could hold it: rows merged, bytes a pair, time to recover.
 
-    python -m bench.state [--pairs 100000 1000000] [--blocks 50] [--faust]
+    python -m bench.state [--pairs 100000 1000000 10000000] [--blocks 50] [--no-peers]
 
-Every candidate runs in a process of its own and merges the same skewed stream into so many pairs. rocksdict is
-measured where it is installed (``pip install rocksdict``); nothing else here needs it.
+Every candidate runs in a process of its own and merges the same skewed stream into so many pairs. RocksDB is measured
+where rocksdict is installed, as `make bench` does; nothing else here needs it. Ten million pairs take some minutes and
+gigabytes: leave them out on a small machine.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from cosmo.stack.parts import Name
 from streams.blocks import to_ipc
 from streams.kafka.clients import admin
 
-CHILD_S = 300.0
+CHILD_S = 170.0
+CHILD_S_PER_PAIR = 100e-6
+"""No process measures itself for longer; one that does hangs, or asks for more pairs than this machine can hold."""
 PEER_PAIRS = 100_000
 """The peers hold this many pairs: enough to see their rates, which fall rather than rise with more."""
 PEER_BLOCKS = 10
@@ -36,9 +39,9 @@ OURS, FAUST, REDIS, ROCKS = "Cosmo", "Faust table, changelog", "Valkey sets", "R
 def main() -> None:
     """Measure, print JSON lines, and end with the section."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--pairs", type=int, nargs="+", default=[100_000, 1_000_000])
+    arguments.add_argument("--pairs", type=int, nargs="+", default=[100_000, 1_000_000, 10_000_000])
     arguments.add_argument("--blocks", type=int, default=50)
-    arguments.add_argument("--faust", action="store_true", help="measure a Faust table too, which takes minutes")
+    arguments.add_argument("--no-peers", dest="peers", action="store_false", help="measure our own state alone")
     chosen = arguments.parse_args()
     with stack(Name.KAFKA, Name.REGISTRY, Name.VALKEY) as (running, settings):
         env = {
@@ -49,24 +52,31 @@ def main() -> None:
             "PYTHONWARNINGS": "ignore",
         }
         ours = [
-            child(OURS, "state_ours", env, pairs, chosen.blocks, partition)
+            child(OURS, "state_ours", env, pairs, chosen.blocks, partition, seconds=CHILD_S + pairs * CHILD_S_PER_PAIR)
             for partition, pairs in enumerate(chosen.pairs)
         ]
-        peers = {REDIS: child(REDIS, "state_redis", env, PEER_PAIRS, PEER_BLOCKS)}
-        if find_spec("rocksdict"):
-            peers[ROCKS] = child(ROCKS, "state_rocks", env, PEER_PAIRS, PEER_BLOCKS)
-        if chosen.faust:
-            peers[FAUST] = faust(settings, env)
+        peers = peers_of(settings, env) if chosen.peers else {}
     finish(section(ours, peers))
 
 
-def child(name: str, module: str, env: dict[str, str], *arguments: object) -> dict[str, Any]:
-    """What a process measured of itself."""
+def peers_of(settings: Settings, env: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """What each of the others measured of itself."""
+    found = {REDIS: child(REDIS, "state_redis", env, PEER_PAIRS, PEER_BLOCKS)}
+    if find_spec("rocksdict"):
+        found[ROCKS] = child(ROCKS, "state_rocks", env, PEER_PAIRS, PEER_BLOCKS)
+    else:
+        sys.stderr.write("RocksDB is left out: rocksdict is not installed; `make bench` installs it.\n")
+    return found | {FAUST: faust(settings, env)}
+
+
+def child(name: str, module: str, env: dict[str, str], *arguments: object, seconds: float = CHILD_S) -> dict[str, Any]:
+    """What a process measured of itself, within so many seconds."""
     done = subprocess.run(
         [sys.executable, "-m", f"bench.peers.{module}", *map(str, arguments)],
-        env=os.environ | env, stdout=subprocess.PIPE, timeout=CHILD_S, check=True, text=True,
+        env=os.environ | env, stdout=subprocess.PIPE, timeout=seconds, check=True, text=True,
     )  # fmt: skip
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    last = [line[line.index("{") :] for line in done.stdout.splitlines() if "{" in line][-1]  # Faust draws a spinner
+    found: dict[str, Any] = json.loads(last)
     emit("run", {"name": name} | found)
     return found
 
@@ -83,10 +93,11 @@ def faust(settings: Settings, env: dict[str, str]) -> dict[str, Any]:
         "BENCH_TOPIC": topic,
         "BENCH_FILL": str(PEER_PAIRS),
         "BENCH_COUNT": str(PEER_BLOCKS * BLOCK),
-        "BENCH_PAIRS": str(PEER_PAIRS),
     }
     merged = child(FAUST, "state_faust", env, "merge")
     recovered = child(FAUST, "state_faust", env, "recover")
+    if recovered["count"] != PEER_PAIRS:
+        raise RuntimeError(f"Faust recovered {recovered['count']} of {PEER_PAIRS} pairs")
     return {"rows_per_s": merged["count"] / merged["seconds"], "recover_s": recovered["seconds"]}
 
 
@@ -99,10 +110,11 @@ def section(ours: list[dict[str, Any]], peers: dict[str, dict[str, Any]]) -> Sec
         text=(
             f"Blocks of {BLOCK:,} facts, half of them on few hot pairs, merged into a state of so many pairs; ours has "
             "every summary up to date after each block, the others only hold the facts (RocksDB with a count for each "
-            "pair). Bytes are those of facts and summaries in memory; in the log, those of all segments, texts of "
-            "queries and products included; of Valkey's memory and RocksDB's files for the peers. Recovery is from "
-            "Kafka until every summary can be read; RocksDB's is a scan of a local disk, which is lost with its "
-            "machine. One thread each; the ratio is ours to theirs."
+            "pair, Faust with a write to its changelog for each pair of a block). Bytes are those of facts and "
+            "summaries in memory; in the log, those of all segments, texts of queries and products included; of "
+            "Valkey's memory and RocksDB's files for the peers. Recovery is from Kafka until all summaries can be "
+            "read, for Faust until its table is full again; RocksDB's is a scan of a local disk, which is lost with "
+            "its machine. One thread each; the ratio is ours to theirs."
         ),
         columns=("state", "pairs", "rows/s", "ratio", "bytes/pair", "log bytes/pair", "recovery s", "read 1,000 heads"),
         rows=[*map(_ours, ours), *(_peer(name, peer, small) for name, peer in peers.items())],
