@@ -121,7 +121,11 @@ def candidates(settings: Settings, repository: Path, loop: asyncio.Runner) -> It
     """Everybody who answers, running."""
     ports = Ports.free(brokers=1)
     reader = build(settings)
-    env = {"REDIS_URL": settings.redis_url.get_secret_value(), "COSMO_LOOKUP_PORT": str(ports.lm)}
+    env = {
+        "REDIS_URL": settings.redis_url.get_secret_value(),
+        "COSMO_LOOKUP_PORT": str(ports.lm),
+        "COSMO_TOPIC_PREFIX": settings.topic_prefix,
+    }
     ours = [sys.executable, "-m", "cosmo", "lookup", "serve"]
     feast = [str(Path(sys.executable).parent / "feast"), "-c", str(repository), "serve", "-p", str(ports.redis)]
     with (

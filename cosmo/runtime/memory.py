@@ -22,9 +22,10 @@ the sizes it sees, and numpy's arrays leave holes in the arenas."""
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 
 
-def give_back() -> None:
+def give_back(*, unmap: bool = True) -> None:
     """Must come before polars and pyarrow are imported and before threads are started; what the environment says goes
-    first. Does nothing where the allocators are others."""
+    first. Does nothing where the allocators are others. Without ``unmap``, glibc decides what it keeps: for a process
+    that takes blocks of the same sizes again and again, as each new mapping must be zeroed first."""
     if sys.platform != "linux":
         return
     os.environ.setdefault("_RJEM_MALLOC_CONF", JEMALLOC)
@@ -33,5 +34,5 @@ def give_back() -> None:
     if mallopt is not None:
         if "MALLOC_ARENA_MAX" not in os.environ:
             mallopt(_M_ARENA_MAX, ARENAS)
-        if "MALLOC_MMAP_THRESHOLD_" not in os.environ:
+        if unmap and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
             mallopt(_M_MMAP_THRESHOLD, MMAP_BYTES)

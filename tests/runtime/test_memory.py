@@ -37,3 +37,23 @@ def test_what_the_environment_says_goes_first() -> None:
     assert (pool, threads) == ("jemalloc", "2")
     assert "narenas:3" in conf
     assert "narenas:1" not in conf
+
+
+THRESHOLD = """
+import ctypes, sys
+from cosmo.workers import one
+one.limit(sys.argv[1])
+libc = ctypes.CDLL(None)
+libc.mallinfo2.restype = type("Info", (ctypes.Structure,), {"_fields_": [(f"f{i}", ctypes.c_size_t) for i in range(10)]})
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+libc.free(libc.malloc(1 << 20))
+before = libc.mallinfo2().f3
+libc.malloc(1 << 20)
+print(libc.mallinfo2().f3 - before)
+"""
+
+
+@pytest.mark.parametrize(("process", "mapped"), [("ingest", "0"), ("sample", "1")])
+def test_ingest_keeps_the_blocks_that_it_takes_for_every_fetch(process: str, mapped: str) -> None:
+    program = [sys.executable, "-c", THRESHOLD, process]
+    assert subprocess.check_output(program, env={"PATH": ""}, text=True, timeout=60).strip() == mapped
