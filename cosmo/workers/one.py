@@ -36,8 +36,8 @@ POLARS_THREADS = {"ingest": 1, "sample": 1}
 computes on two partitions at a time. It takes a sixth less CPU time so, and 150 MB less at its peak."""
 
 KEEP_BLOCKS = frozenset({"ingest"})
-"""Where memory is taken for each fetch in the same sizes and freed right after it. To unmap it in between makes ingest a
-quarter slower (`python -m bench.ingest`), for 20 MB less at its peak."""
+"""Where memory is taken for each fetch in the same sizes and freed right after it. To unmap it in between makes ingest
+a quarter slower (`python -m bench.ingest`), for 20 MB less at its peak."""
 
 SAMPLE_FETCH_BYTES = 1024 * 1024
 """Most of one partition's fetch for the sampler, compressed. Blocks unfold to several times that, and what is computed

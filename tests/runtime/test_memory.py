@@ -44,7 +44,8 @@ import ctypes, sys
 from cosmo.workers import one
 one.limit(sys.argv[1])
 libc = ctypes.CDLL(None)
-libc.mallinfo2.restype = type("Info", (ctypes.Structure,), {"_fields_": [(f"f{i}", ctypes.c_size_t) for i in range(10)]})
+fields = [(f"f{i}", ctypes.c_size_t) for i in range(10)]  # the fourth counts mapped blocks
+libc.mallinfo2.restype = type("Info", (ctypes.Structure,), {"_fields_": fields})
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
 libc.free(libc.malloc(1 << 20))
 before = libc.mallinfo2().f3
