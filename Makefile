@@ -57,9 +57,11 @@ $(VENV)/.bench: bench/requirements.txt $(VENV)/.installed
 	@touch $@
 
 .PHONY: lock
-lock: install ## Write requirements.txt anew from pyproject.toml.
-	@$(BIN)/uv pip compile pyproject.toml --extra stack --extra dev --generate-hashes --universal \
+lock: install ## Write the hashed requirements anew from pyproject.toml.
+	@$(BIN)/uv pip compile pyproject.toml --extra build --extra stack --extra dev --generate-hashes --universal \
 		--python-version 3.11 --no-emit-index-url --no-header --no-annotate --quiet -o requirements.txt
+	@$(BIN)/uv pip compile pyproject.toml --extra build --constraint requirements.txt --generate-hashes --universal \
+		--python-version 3.11 --no-emit-index-url --no-header --no-annotate --quiet -o requirements-service.txt
 	@echo "rocksdict>=0.3.25,<0.4" | $(BIN)/uv pip compile - --generate-hashes --universal \
 		--python-version 3.11 --no-emit-index-url --no-header --no-annotate --quiet -o bench/requirements.txt
 	@echo "quixstreams>=3.28 fastavro psutil" | tr ' ' '\n' | $(BIN)/uv pip compile - --generate-hashes --universal \

@@ -22,7 +22,7 @@ import psutil
 
 from bench.harness import Goal, Section, markdown
 
-PROGRAMS = ("ingest", "state", "event_to_feature", "micro_batch", "lookup")
+PROGRAMS = ("ingest", "ingest_stages", "state", "event_to_feature", "micro_batch", "lookup", "memory")
 PAGE = Path("docs/benchmarks.md")
 HEAD = """# Benchmarks
 

