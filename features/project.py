@@ -17,12 +17,21 @@ from features.views import SERVICES, VIEWS
 
 CONFIG_FILE = "feature_store.yaml"
 REGISTRY_FILE = "registry.db"
+_DIGEST_CHARS = 8
+"""32 bits: two of a thousand prefixes in one Redis meet once in ten thousand times."""
 
 
 def project_name(settings: Settings) -> str:
-    """``cosmo``, or the topic prefix made a name that Feast allows (letters, digits, underscores)."""
-    prefix = re.sub(r"\W+", "_", settings.topic_prefix, flags=re.ASCII).strip("_")
-    return f"cosmo_{prefix}" if prefix else "cosmo"
+    """``cosmo``, or ``cosmo_`` and the topic prefix as a name that Feast allows (letters, digits, underscores).
+
+    Different prefixes have different names: one that had to be changed brings a digest of what it was, so that ``a.``,
+    ``a-`` and ``a_`` do not write into each other's rows. A name with a digest has an underscore more than any without.
+    """
+    prefix = settings.topic_prefix
+    if not prefix or re.fullmatch(r"[A-Za-z0-9]+", prefix):
+        return f"cosmo_{prefix}" if prefix else "cosmo"
+    readable = re.sub(r"\W+", "_", prefix, flags=re.ASCII).strip("_")
+    return f"cosmo_{readable}_{hashlib.sha256(prefix.encode()).hexdigest()[:_DIGEST_CHARS]}"
 
 
 def directory(settings: Settings) -> Path:

@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     lm_api_key: SecretStr = Field(SecretStr(""), description="Bearer token for the model server, if it asks.")
     lm_model: str = Field("", description="Model name to ask for; empty: the first that /v1/models lists.")
 
-    topic_prefix: str = Field("", description="Put before every topic, group and Feast project name.")
+    topic_prefix: str = Field("", description="Put before every topic and group; the Feast project is named after it.")
     home: Path = Field(Path(".cosmo"), description="Where the local stack keeps data, logs and pid files.")
     min_free_bytes: int = Field(
         2_000_000_000, ge=0, description="The local stack refuses to start with less free disk space at COSMO_HOME."

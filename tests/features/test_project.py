@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,23 @@ from cosmo.runtime.settings import Settings
 from features.project import connection_string, directory, project_name, repo_config
 
 
-@pytest.mark.parametrize(("prefix", "name"), [("", "cosmo"), ("dev.", "cosmo_dev"), ("t1-a.b.", "cosmo_t1_a_b")])
-def test_the_topic_prefix_becomes_a_name_that_feast_allows(prefix: str, name: str) -> None:
+@pytest.mark.parametrize(("prefix", "name"), [("", "cosmo"), ("dev", "cosmo_dev"), ("dev.", "cosmo_dev_728cd35a")])
+def test_a_name_never_changes_for_it_is_part_of_every_key(prefix: str, name: str) -> None:
     assert project_name(Settings(topic_prefix=prefix)) == name
+
+
+PREFIXES = ("a", "a.", "a-", "a_", "_a", "a._", "a.b", "a-b", "a_b", ".", "-", "_")
+
+
+def test_no_two_topic_prefixes_share_a_name() -> None:
+    """They would share every row of the online store, and the offline store's directory."""
+    names = {project_name(Settings(topic_prefix=prefix)) for prefix in PREFIXES}
+    assert len(names) == len(PREFIXES)
+
+
+@pytest.mark.parametrize("prefix", ["", *PREFIXES])
+def test_every_name_is_one_that_feast_allows(prefix: str) -> None:
+    assert re.fullmatch(r"[A-Za-z]\w*", project_name(Settings(topic_prefix=prefix)), flags=re.ASCII)
 
 
 @pytest.mark.parametrize(
