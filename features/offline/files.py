@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -47,7 +48,10 @@ def prepare(root: Path, view: View) -> None:
 
 
 def write(root: Path, view: View, content: Any, *, writer: str) -> Path:
-    """Add a table as a file of its own; it is there whole or not at all. Returns its path."""
+    """Add a table as a file of its own; it is there whole or not at all. Returns its path.
+
+    When this returns the file outlives a power cut: it, its name, and its directory are on the disk itself.
+    """
     path = root / view.name / f"{writer}-{uuid.uuid4().hex}.parquet"
     _write(path, content)
     return path
@@ -63,11 +67,16 @@ def combine(root: Path, view: View, paths: Iterable[Path], *, writer: str) -> Pa
 
 
 def _write(path: Path, content: Any) -> None:
+    """1. the content to the disk, 2. its name, 3. the name to the disk. What is acked for it is never read again."""
     partial = path.with_name(f".{path.name}.partial")  # readers pass over names that begin with a dot
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(content, partial, compression="zstd")
+        _make_directory(path.parent)
+        with partial.open("wb") as file:
+            pq.write_table(content, file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(path)
+        _sync_directory(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -75,3 +84,21 @@ def _write(path: Path, content: Any) -> None:
             f"The offline store cannot be written: {error.strerror or error}.",
             advice=f"Make room in {path.parent}, or point COSMO_HOME elsewhere.",
         ) from error
+
+
+def _make_directory(path: Path) -> None:
+    """With its parents; each is on the disk as an entry of the one above it."""
+    if path.is_dir():
+        return
+    _make_directory(path.parent)
+    path.mkdir(exist_ok=True)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    """Names are the directory's content: a file that is synced is still lost if its name is not."""
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

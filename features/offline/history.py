@@ -29,6 +29,7 @@ class History:
 
     Rows written online and lost here by kill -9 come again with the redelivered records: every row that a fetch
     touches is appended, changed or not. What is lost for good are versions that lived for less than ``flush_s``.
+    What is acked survives a power cut: each file is synced, and its directory, before its fetches are confirmed.
     """
 
     root: Path
