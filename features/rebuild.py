@@ -75,7 +75,7 @@ class Rebuild:
     async def _merge(self, records: Sequence[Record], latest: Latest) -> None:
         self.done.records += len(records)
         changes = by_entity(await asyncio.to_thread(lambda: list(self._entity_intents(records, latest))))
-        for version in await self.writer.apply(changes):
+        for version in (await self.writer.apply(changes)).versions:
             self.done.rows.add(version.ref)
 
     def _entity_intents(self, records: Sequence[Record], latest: Latest) -> Iterator[EntityIntent]:

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, cast
 import orjson
 
 from features.entities import other_product
-from features.merge import EntityState, milliseconds
+from features.merge import Edition, EntityState, milliseconds
 from features.phrases import phrase
 from features.views import PRODUCT_COMPLEMENTS, View
 from schemas.records import HeadKind, Intent, Product
@@ -34,7 +34,7 @@ def row_of(view: View, entity_key: str, state: EntityState) -> dict[str, Value]:
     return {name: makers[name](entity_key, state.entries, newest_first) for name in view.names}
 
 
-def state_of(row: Row, reserve: str, retracted: Mapping[str, int]) -> EntityState:
+def state_of(row: Row, reserve: str, retracted: Mapping[str, Edition]) -> EntityState:
     """The state behind what ``row_of`` and ``reserve_of`` made; nothing is the empty state."""
     columns = [cast("Sequence[Any]", row.get(name) or ()) for name in _BASE]
     return EntityState(

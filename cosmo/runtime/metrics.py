@@ -290,6 +290,14 @@ METRICS: tuple[MetricDef, ...] = (
         doc="Rows merged, by outcome: changed, unchanged, conflict (another writer came first; it was merged again).",
     ),
     MetricDef(
+        name="cosmo_intents_written_again_total",
+        kind="counter",
+        unit="intents",
+        processes=("materialize",),
+        doc="Evidence written to the log of intents again, because an older edition of it came late: a worker that was "
+        "paused wrote after its successor, or records were replayed.",
+    ),
+    MetricDef(
         name="cosmo_offline_rows_total",
         kind="counter",
         unit="rows",

@@ -7,19 +7,21 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from cosmo.runtime import logs
 from cosmo.runtime.deadline import Deadline
-from cosmo.runtime.metrics import histogram
+from cosmo.runtime.metrics import counter, histogram
 from cosmo.runtime.settings import Settings
 from features import project
 from features.entities import check, view_of
 from features.errors import UnusableIntent
-from features.merge import Change, MergeRule
+from features.merge import Change, MergeRule, evidence_key
 from features.offline.history import History
 from features.online.redis_store import connect
 from features.online.retry import persistently
 from features.online.store import Ref
 from features.online.writer import Writer
 from features.rank import RankRule
+from inference.sink import IntentSink
 from schemas.codec import Codec
 from schemas.errors import Undecodable
 from schemas.records import EntityIntent
@@ -28,6 +30,8 @@ from streams import topics
 from streams.fetch.handler import Fetch, RawRecord
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import ConfirmingProducer
+
+log = logs.get(__name__)
 
 SLICE = 1_000
 """Records decoded and written at a time: the first of a large fetch need not wait for the last."""
@@ -62,6 +66,7 @@ class MaterializeHandler:
     writer: Writer
     history: History
     dead_letters: DeadLetters
+    sink: IntentSink
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
     async def start(self) -> None:
@@ -79,21 +84,30 @@ class MaterializeHandler:
         await self.writer.store.close()
 
     async def handle(self, fetch: Fetch) -> Awaitable[None]:
-        """1. merge and write online, 2. append offline; what is returned finishes when both, and dead letters, are
-        confirmed."""
+        """1. merge and write online, 2. append offline; what is returned finishes when both, dead letters, and what had
+        to be written to the log again, are confirmed."""
         promises: list[Awaitable[None]] = []
         for start in range(0, len(fetch.records), SLICE):
             records = fetch.records[start : start + SLICE]
             decoded = await persistently(lambda some=records: self._decode(some), dependency="schema registry")  # type: ignore[misc]
             promises += [await self._bury(fetch, bad) for bad in decoded.bad]
             self.dead_letters.account(fetch.topic, seen=len(records), dead=len(decoded.bad))
-            versions = await self.writer.apply(by_entity(decoded.good))
+            applied = await self.writer.apply(by_entity(decoded.good))
             self._observe_freshness(decoded.good)
-            promises.append(await self.history.append(versions))
+            promises.append(await self.history.append(applied.versions))
+            promises += [await self._write_again(change) for change in applied.overtaken.values()]
         return _all(promises)
 
     async def _decode(self, records: Sequence[RawRecord]) -> Decoded:
         return await asyncio.to_thread(decode, self.codec, records)
+
+    async def _write_again(self, change: Change) -> Awaitable[None]:
+        """What an older edition, coming late, has overtaken in the log too (a zombie's, or a replay's)."""
+        counter("cosmo_intents_written_again_total").inc()
+        log.info("older evidence came late", evidence=evidence_key(change.intent), retracted=change.retracted)
+        return await persistently(
+            lambda: self.sink.write_again(change.intent, retracted=change.retracted), dependency="schema registry"
+        )
 
     async def _bury(self, fetch: Fetch, bad: Bad) -> Awaitable[None]:
         return await self.dead_letters.enqueue(
@@ -148,6 +162,7 @@ def build(
         writer=Writer(connect(settings), merge_rule(settings)),
         history=History(project.offline_directory(settings), settings.features_offline_flush_s),
         dead_letters=dead_letters,
+        sink=IntentSink(producer, registry, settings.topic_prefix),
     )
 
 

@@ -7,7 +7,7 @@ read and is refused if it is another by now; then the row is read and merged aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,7 +16,7 @@ import orjson
 
 from cosmo.runtime.metrics import counter
 from features.entities import slot_of
-from features.merge import Change, EntityState, MergeRule, merge
+from features.merge import Change, EntityState, MergeRule, evidence_key, merge, overtaken, standing
 from features.online import format as feast_format
 from features.online.retry import persistently
 from features.online.store import OnlineStore, Ref, Replacement, Stored, Version
@@ -29,6 +29,24 @@ other clients."""
 TICK = timedelta(milliseconds=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What came of changes: each row touched, as it is in the store now; and by evidence key what stands of evidence
+    whose older editions came late, to be written to the log of intents again."""
+
+    versions: list[Version]
+    overtaken: dict[str, Change]
+
+
+@dataclass(frozen=True, slots=True)
+class _Merged:
+    """One row after the merge. ``replacement`` is None when it is there already, byte for byte."""
+
+    version: Version
+    replacement: Replacement | None
+    overtaken: Sequence[Change]
+
+
 @dataclass(slots=True)
 class Writer:
     """Merges changes into the online store. At least once in, exactly one state out: the merge is idempotent."""
@@ -37,44 +55,47 @@ class Writer:
     rule: MergeRule
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
-    async def apply(self, changes: Mapping[Ref, Sequence[Change]]) -> list[Version]:
-        """Each row touched, as it is in the store when this returns. Waits for an unreachable store without end.
+    async def apply(self, changes: Mapping[Ref, Sequence[Change]]) -> Applied:
+        """Merge changes, those of each row in the order in which they came. Waits for an unreachable store without end.
 
         Raises StoreRefused.
         """
-        versions: list[Version] = []
+        applied = Applied([], {})
         refs = list(changes)
         for start in range(0, len(refs), ROWS_PER_ROUND_TRIP):
             pending = refs[start : start + ROWS_PER_ROUND_TRIP]
             while pending:
                 done = await persistently(partial(self._attempt, pending, changes), dependency="online store")
-                versions += done.values()
+                for merged in done.values():
+                    applied.versions.append(merged.version)
+                    applied.overtaken.update((evidence_key(one.intent), one) for one in merged.overtaken)
                 pending = [ref for ref in pending if ref not in done]
-        return versions
+        return applied
 
-    async def _attempt(self, refs: Sequence[Ref], changes: Mapping[Ref, Sequence[Change]]) -> dict[Ref, Version]:
+    async def _attempt(self, refs: Sequence[Ref], changes: Mapping[Ref, Sequence[Change]]) -> dict[Ref, _Merged]:
         """1. read, 2. merge, 3. write what changed; the rows that nobody else wrote meanwhile."""
         stored = await self.store.read(refs)
         merged = [self._merged(ref, old, changes[ref]) for ref, old in zip(refs, stored, strict=True)]
-        replaced = iter(await self.store.replace([one for _, one in merged if one is not None]))
-        done: dict[Ref, Version] = {}
-        for ref, (version, replacement) in zip(refs, merged, strict=True):
-            outcome = "unchanged" if replacement is None else "changed" if next(replaced) else "conflict"
+        replaced = iter(await self.store.replace([one.replacement for one in merged if one.replacement is not None]))
+        done: dict[Ref, _Merged] = {}
+        for ref, one in zip(refs, merged, strict=True):
+            outcome = "unchanged" if one.replacement is None else "changed" if next(replaced) else "conflict"
             counter("cosmo_feature_writes_total").labels(ref.view.name, outcome).inc()
             if outcome != "conflict":
-                done[ref] = version
+                done[ref] = one
         return done
 
-    def _merged(self, ref: Ref, old: Stored, changes: Iterable[Change]) -> tuple[Version, Replacement | None]:
-        """The row after the merge, and how to store it; None when it is there already, byte for byte."""
-        state = merge(decode_state(ref, old), changes, slot_of=slot_of(ref.view, ref.key), rule=self.rule)
+    def _merged(self, ref: Ref, old: Stored, changes: Sequence[Change]) -> _Merged:
+        known = decode_state(ref, old)
+        state = merge(known, changes, slot_of=slot_of(ref.view, ref.key), rule=self.rule)
+        late = standing(state, overtaken(known, changes))
         row = row_of(ref.view, ref.key, state)
         fields = feast_format.encode_row(ref.view, row) | _encode_ours(ref.view, state)
         if old.version is not None and fields.items() <= old.fields.items():
-            return Version(ref, feast_format.decode_timestamp(old.version), row), None
+            return _Merged(Version(ref, feast_format.decode_timestamp(old.version), row), None, late)
         at = self._event_timestamp(old.version)
         fields[feast_format.timestamp_field(ref.view)] = feast_format.encode_timestamp(at)
-        return Version(ref, at, row), Replacement(ref, old.version, fields)
+        return _Merged(Version(ref, at, row), Replacement(ref, old.version, fields), late)
 
     def _event_timestamp(self, version: bytes | None) -> datetime:
         """Now, and in any case later than the version replaced: an equal one would be taken for the same version,
@@ -88,7 +109,9 @@ def decode_state(ref: Ref, stored: Stored) -> EntityState:
     retracted = stored.fields.get(feast_format.retracted_field(ref.view))
     reserve = stored.fields.get(feast_format.reserve_field(ref.view), b"")
     row = feast_format.decode_row(ref.view, stored.fields)
-    return state_of(row, reserve.decode(), orjson.loads(retracted) if retracted else {})
+    void = orjson.loads(retracted) if retracted else {}
+    editions = {key: (event_ms, generated_ms) for key, (event_ms, generated_ms) in void.items()}
+    return state_of(row, reserve.decode(), editions)
 
 
 def _encode_ours(view: View, state: EntityState) -> dict[bytes, bytes]:

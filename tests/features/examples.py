@@ -67,9 +67,10 @@ def co_buy(other: Product = BOOTS, **changes: Any) -> Intent:
 
 @st.composite
 def intents(draw: st.DrawFn) -> Intent:
-    """Few tails, pairs and instants, so that slots, evidence keys and ranks collide often."""
+    """Few tails, pairs and instants, so that slots, evidence keys and ranks collide often. What is known later may have
+    been answered earlier."""
     tail, pair = draw(st.sampled_from("abcde")), draw(st.sampled_from("xyz"))
-    hours = draw(st.integers(0, 3))
+    hours, answered = draw(st.integers(0, 3)), draw(st.integers(0, 3))
     return intent(
         intent_id=f"i-{tail}",
         pair_id=f"p-{pair}",
@@ -78,7 +79,7 @@ def intents(draw: st.DrawFn) -> Intent:
         typicality=draw(st.sampled_from([0.2, 0.5, 0.75, 1.0])),
         support=draw(st.sampled_from([1, 2, 4])),
         event_time=NOW + timedelta(hours=hours),
-        generated_time=NOW + timedelta(hours=hours, seconds=draw(st.integers(0, 1))),
+        generated_time=NOW + timedelta(hours=answered, seconds=draw(st.integers(0, 1))),
     )
 
 

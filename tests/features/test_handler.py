@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,13 @@ from features.offline.history import History
 from features.online.store import Ref
 from features.online.writer import Writer, decode_state
 from features.views import PRODUCT_INTENTS, QUERY_INTENTS
+from inference.sink import IntentSink
 from schemas.codec import Codec
 from schemas.fixed_registry import FixedRegistry
-from schemas.records import EntityIntent, EntityKind
+from schemas.records import EntityIntent, EntityKind, Intent
 from streams.fetch.handler import Fetch, RawRecord
 from streams.kafka.dead_letters import DeadLetters
+from streams.kafka.producer import ConfirmingProducer
 from tests.features.examples import NOW, TOP_3, UMBRELLA, intent
 from tests.features.memory_store import FailingStore, MemoryStore
 
@@ -43,18 +46,33 @@ class NotedDeadLetters(DeadLetters):
         pass
 
 
+class NotedProducer(ConfirmingProducer):
+    """Keeps what was sent; confirms when told to."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, bytes | None]] = []
+        self.confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def enqueue(self, topic: str, value: bytes | None, **_: Any) -> asyncio.Future[None]:
+        self.sent.append((topic, value))
+        return self.confirmed
+
+
 def handler(store: MemoryStore, root: Path) -> MaterializeHandler:
     return MaterializeHandler(
         codec=CODEC,
         writer=Writer(store, TOP_3, now=lambda: NOW),
         history=History(root, 0.0),
         dead_letters=NotedDeadLetters(),
+        sink=IntentSink(NotedProducer(), FixedRegistry()),
         now=lambda: NOW,
     )
 
 
-def value(kind: EntityKind = EntityKind.QUERY, key: str = QUERY.key, *, retracted: bool = False) -> bytes:
-    return CODEC.encode(EntityIntent(entity_kind=kind, entity_key=key, retracted=retracted, intent=intent()))
+def value(
+    kind: EntityKind = EntityKind.QUERY, key: str = QUERY.key, *, retracted: bool = False, of: Intent | None = None
+) -> bytes:
+    return CODEC.encode(EntityIntent(entity_kind=kind, entity_key=key, retracted=retracted, intent=of or intent()))
 
 
 def fetch(*values: bytes | None) -> Fetch:
@@ -94,6 +112,34 @@ async def test_a_retraction_in_the_same_fetch_wins(tmp_path: Path) -> None:
     store = MemoryStore()
     await (await handler(store, tmp_path).handle(fetch(value(), value(retracted=True))))
     assert entries_stored(store) == 0
+
+
+async def test_what_an_older_edition_overtook_is_in_the_log_again_before_the_fetch_is_acked(tmp_path: Path) -> None:
+    """Else compaction would keep the older one, and a rebuild would serve it."""
+    newer = intent(event_time=NOW, support=8)
+    worker = handler(MemoryStore(), tmp_path)
+    promise = asyncio.ensure_future(await worker.handle(fetch(value(of=newer), value())))
+    producer = worker.sink.producer
+    assert isinstance(producer, NotedProducer)
+    kept = Codec("intents", Intent, FixedRegistry())
+    (logged,) = [kept.decode(sent) for topic, sent in producer.sent if topic == "intents"]
+    assert logged == newer
+    told = [CODEC.decode(sent) for topic, sent in producer.sent if topic == "entity-intents"]
+    assert [(record.entity_key, record.intent) for record in told] == [(QUERY.key, newer), (PRODUCT.key, newer)]
+    await worker.stop(Deadline.after(5.0))
+    assert not promise.done()  # the brokers have not confirmed it yet
+    producer.confirmed.set_result(None)
+    await promise
+
+
+async def test_evidence_that_comes_after_its_retraction_leaves_a_tombstone_in_the_log(tmp_path: Path) -> None:
+    worker = handler(MemoryStore(), tmp_path)
+    producer = worker.sink.producer
+    assert isinstance(producer, NotedProducer)
+    producer.confirmed.set_result(None)
+    await (await worker.handle(fetch(value(), value(retracted=True), value())))
+    assert [sent for topic, sent in producer.sent if topic == "intents"] == [None]
+    assert all(CODEC.decode(sent).retracted for topic, sent in producer.sent if topic == "entity-intents")
 
 
 async def test_while_the_store_is_away_the_fetch_is_held_and_nothing_is_lost(

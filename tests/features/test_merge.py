@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.entities import slot_of
-from features.merge import MAX_RETRACTIONS, RESERVE, Change, EntityState, MergeRule, content, evidence_key, merge
+from features.merge import (
+    MAX_RETRACTIONS,
+    RESERVE,
+    Change,
+    Edition,
+    EntityState,
+    MergeRule,
+    content,
+    edition,
+    evidence_key,
+    merge,
+    overtaken,
+    standing,
+)
 from features.rank import RankRule
 from features.views import PRODUCT_COMPLEMENTS, QUERY_INTENTS
 from schemas.records import Intent
@@ -66,20 +79,54 @@ def test_two_writers_states_merge_to_what_one_would_have_made(one: list[Change],
 def test_the_compacted_log_says_what_the_whole_log_says(given_changes: list[Change]) -> None:
     """Of each key only the last record is left, and of one that was retracted nothing."""
     in_order = sorted(
-        given_changes, key=lambda change: (change.intent.generated_time, change.retracted, content(change.intent))
+        given_changes, key=lambda change: (edition(change.intent), change.retracted, content(change.intent))
     )
-    last = {evidence_key(change.intent): change for change in in_order}
-    left = [change for change in last.values() if not change.retracted]
-    whole, compacted = merged(in_order), merged(left)
-    assert (compacted.entries, compacted.reserve) == (whole.entries, whole.reserve)
+    whole, left = merged(in_order), merged(compacted(in_order))
+    assert (left.entries, left.reserve) == (whole.entries, whole.reserve)
+
+
+def compacted(log: Sequence[Change]) -> list[Change]:
+    """Of each key what came last, and nothing where that is a tombstone."""
+    last = {evidence_key(change.intent): change for change in log}
+    return [change for change in last.values() if not change.retracted]
+
+
+@given(changes_and_retractions(), st.integers(1, 5))
+def test_a_log_that_was_written_out_of_order_is_mended_until_it_says_what_the_stream_said(
+    arriving: list[Change], at_once: int
+) -> None:
+    """A zombie writes after its successor, to the log and to the stream of entities. Compaction would keep the zombie's
+    record; the newer is written again to both, and what arrives then is looked at like everything else."""
+    log, stream, state = list(arriving), list(arriving), EMPTY
+    for _ in range(3 * len(arriving) + 3):
+        batch, stream = stream[:at_once], stream[at_once:]
+        after = merged(batch, state=state)
+        again = standing(after, overtaken(state, batch))
+        log, stream, state = log + again, stream + again, after
+    assert stream == []
+    left = merged(compacted(log))
+    assert (left.entries, left.reserve) == (state.entries, state.reserve)
+
+
+def test_what_comes_in_order_is_written_once() -> None:
+    old, new = intent(), intent(event_time=NOW, support=8)
+    assert overtaken(EMPTY, coming(old, new, new)) == {}
+    assert overtaken(merged(coming(old)), [*coming(new), *going(new)]) == {}
+
+
+def test_older_evidence_with_a_newer_answer_does_not_lower_what_is_served() -> None:
+    """A worker is stopped while the model answers; another asks about the pair again, which has grown; the first
+    wakes, and its answer has the later time."""
+    zombie = intent(support=4, event_time=NOW - timedelta(hours=1), generated_time=NOW + timedelta(minutes=1))
+    grown = intent(support=8, event_time=NOW, generated_time=NOW)
+    assert merged(coming(grown, zombie)).entries == merged(coming(zombie, grown)).entries == (grown,)
+    assert standing(merged(coming(grown)), overtaken(merged(coming(grown)), coming(zombie))) == coming(grown)
 
 
 @given(changes(min_size=5), st.lists(st.integers(0, 20), max_size=4))
 def test_while_ranks_only_grow_the_cut_is_exact_without_any_reserve(found: list[Change], cuts: list[int]) -> None:
     growing = [
-        Change(
-            intent=replace(change.intent, typicality=0.5, support=number, generated_time=NOW + timedelta(hours=number))
-        )
+        Change(intent=replace(change.intent, typicality=0.5, support=number, event_time=NOW + timedelta(hours=number)))
         for number, change in enumerate(found, 1)
     ]
     bounds = [0, *sorted(cuts), len(growing)]
@@ -91,13 +138,13 @@ def test_while_ranks_only_grow_the_cut_is_exact_without_any_reserve(found: list[
 
 @given(changes_and_retractions(), changes_and_retractions())
 def test_what_was_retracted_never_comes_back(before: list[Change], after: list[Change]) -> None:
-    void: dict[str, datetime] = {}
+    void: dict[str, Edition] = {}
     for change in (*before, *after):
         if change.retracted:
             key = evidence_key(change.intent)
-            void[key] = max(void.get(key, change.intent.generated_time), change.intent.generated_time)
+            void[key] = max(void.get(key, edition(change.intent)), edition(change.intent))
     for entry in merged(before, after).entries:
-        assert evidence_key(entry) not in void or entry.generated_time > void[evidence_key(entry)]
+        assert evidence_key(entry) not in void or edition(entry) > void[evidence_key(entry)]
 
 
 def test_of_one_reason_the_best_ranked_evidence_is_kept() -> None:

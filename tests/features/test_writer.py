@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.merge import Change
+from features.merge import Change, evidence_key
 from features.online import format as feast_format
-from features.online.store import OnlineStore, Ref, Stored
+from features.online.store import OnlineStore, Ref, Stored, Version
 from features.online.writer import Writer, decode_state
 from features.views import QUERY_INTENTS
 from schemas.records import Intent
@@ -32,6 +32,10 @@ class TestMemoryStore(StoreContract):
 
 def writer(store: OnlineStore) -> Writer:
     return Writer(store, TOP_3, now=lambda: NOW)
+
+
+async def applied(store: OnlineStore, given_changes: Mapping[Ref, Sequence[Change]]) -> list[Version]:
+    return (await writer(store).apply(given_changes)).versions
 
 
 def coming(*found: Intent) -> dict[Ref, Sequence[Change]]:
@@ -61,15 +65,15 @@ async def test_two_writers_that_read_the_same_row_both_count() -> None:
 
 async def test_a_merge_that_changes_nothing_writes_nothing() -> None:
     store = MemoryStore()
-    (first,) = await writer(store).apply(coming(intent()))
-    (second,) = await writer(store).apply(coming(intent()))
+    (first,) = await applied(store, coming(intent()))
+    (second,) = await applied(store, coming(intent()))
     assert store.replaced == 1
     assert second == first
 
 
 async def test_the_event_timestamp_rises_with_every_change_even_if_the_clock_does_not() -> None:
     store = MemoryStore()
-    at = [(await writer(store).apply(coming(found)))[0].event_timestamp for found in (intent(), OTHER)]
+    at = [(await applied(store, coming(found)))[0].event_timestamp for found in (intent(), OTHER)]
     assert at == [NOW, NOW + timedelta(milliseconds=1)]
 
 
@@ -84,7 +88,7 @@ async def test_a_write_whose_answer_was_lost_is_not_done_twice(monkeypatch: pyte
     monkeypatch.setattr("features.online.retry.FIRST_PAUSE_S", 0.0)
     store = FailingStore(done_all_the_same=True)
     store.before_replace = lambda: setattr(store, "failures", 1) if not store.replaced else None
-    (version,) = await writer(store).apply(coming(intent()))
+    (version,) = await applied(store, coming(intent()))
     assert version.event_timestamp == NOW
     assert store.replaced == 1
 
@@ -93,7 +97,7 @@ async def test_more_rows_than_fit_a_round_trip_are_all_written(monkeypatch: pyte
     monkeypatch.setattr("features.online.writer.ROWS_PER_ROUND_TRIP", 2)
     store = MemoryStore()
     refs = [Ref(QUERY_INTENTS, f"q{number}") for number in range(5)]
-    versions = await writer(store).apply({ref: [Change(intent=intent())] for ref in refs})
+    versions = await applied(store, {ref: [Change(intent=intent())] for ref in refs})
     assert [version.ref for version in versions] == refs
     assert set(store.rows) == set(refs)
 
@@ -107,12 +111,27 @@ async def test_a_retraction_is_remembered_where_feast_does_not_look() -> None:
     assert feast_format.retracted_field(QUERY_INTENTS) in store.rows[QUERY].fields
 
 
+async def test_what_comes_late_is_told_with_what_stands_instead() -> None:
+    store = MemoryStore()
+    newer = intent(event_time=NOW, support=8)
+    assert (await writer(store).apply(coming(intent(), newer))).overtaken == {}
+    late = (await writer(store).apply(coming(intent()))).overtaken
+    assert late == {evidence_key(newer): Change(intent=newer)}
+
+
+async def test_what_was_retracted_and_comes_late_is_told_as_retracted() -> None:
+    store = MemoryStore()
+    await writer(store).apply({QUERY: [Change(intent=intent()), Change(intent=intent(), retracted=True)]})
+    late = (await writer(store).apply(coming(intent()))).overtaken
+    assert late == {evidence_key(intent()): Change(intent=intent(), retracted=True)}
+
+
 async def test_a_row_that_feast_wrote_is_merged_into() -> None:
     """Somebody may have used Feast's own write; the version is then Feast's timestamp, and nothing else differs."""
     store = MemoryStore()
     later = feast_format.encode_timestamp(NOW + timedelta(days=1))
     store.rows[QUERY] = Stored(later, {})
-    (version,) = await writer(store).apply(coming(intent()))
+    (version,) = await applied(store, coming(intent()))
     assert version.event_timestamp == NOW + timedelta(days=1, milliseconds=1)
 
 

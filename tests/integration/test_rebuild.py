@@ -17,6 +17,8 @@ from redis.asyncio import Redis
 
 from cosmo.runtime.settings import Settings
 from features import project
+from features.knowledge.current import current_intents
+from features.knowledge.log import IntentLog, intents_codec
 from features.lookup import reader
 from features.merge import evidence_key
 from features.rebuild import rebuild
@@ -149,6 +151,29 @@ async def materialize_anew(settings: Settings) -> None:
     )
     rewinding.close()
     await materialize(settings)
+
+
+async def test_a_zombies_late_record_lowers_neither_what_is_served_nor_what_compaction_leaves(
+    ready: Settings, redis: Redis
+) -> None:
+    """A worker is stopped with older evidence in hand, which it writes when the newer is there."""
+    log, zombies = Log(ready), intent(support=4, generated_time=NOW + timedelta(minutes=1))
+    grown = intent(support=8, event_time=NOW, generated_time=NOW)
+    async with working(ready):
+        log.write([grown])
+        await caught_up(ready)
+        served = await dump(redis, ready)
+        log.write([zombies])
+        await caught_up(ready)
+    assert await dump(redis, ready) == served
+    assert await asyncio.to_thread(left_by_compaction, ready) == [grown]
+
+
+def left_by_compaction(settings: Settings) -> list[Intent]:
+    """Of each key the last record."""
+    with closing(Registry(settings)) as registry, IntentLog(settings) as log:
+        batches = current_intents(log, intents_codec(registry), lambda _passed, _total: None, lambda: None)
+        return [one for batch in batches for one in batch]
 
 
 async def test_readers_wait_for_the_end_of_a_rebuild_and_the_command_reports(
