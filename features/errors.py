@@ -19,6 +19,17 @@ class StoreRefused(StopWorker):
     """Redis answered, and will not change its mind: wrong password, wrong type, no permission."""
 
 
+class DamagedRow(FeatureFailure):
+    """One row cannot be read: a value was cut off, is of another type, or its key is no hash. Others can."""
+
+    def __init__(self, view: str, key: str, why: str) -> None:
+        super().__init__(
+            f"The row of {key!r} in {view} cannot be read: {why}.",
+            advice="Run `cosmo features rebuild`, which writes such rows again from the log.",
+        )
+        self.why = why
+
+
 class NotApplied(FeatureFailure):
     """Redis holds no features of this project: never applied, or emptied. An answer now would be wrong in silence."""
 

@@ -82,6 +82,14 @@ def merge(state: EntityState, changes: Iterable[Change], *, slot_of: SlotOf, rul
     return EntityState(entries=tuple(leading[: rule.top_k]), reserve=reserve, retracted=retracted)
 
 
+def join(one: EntityState, other: EntityState, *, slot_of: SlotOf, rule: MergeRule) -> EntityState:
+    """The state that holds what both hold."""
+    void = {key: max(one.retracted.get(key, _NEVER), other.retracted.get(key, _NEVER)) for key in other.retracted}
+    known = EntityState(entries=one.entries, reserve=one.reserve, retracted={**one.retracted, **void})
+    theirs = (Change(intent=intent) for intent in (*other.entries, *other.reserve))
+    return merge(known, theirs, slot_of=slot_of, rule=rule)
+
+
 def overtaken(state: EntityState, changes: Iterable[Change]) -> dict[str, Intent]:
     """Evidence key → an edition that came, in the order given, when a newer one or its retraction was known already.
 

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field
 from cosmo.runtime import logs
 from cosmo.runtime.settings import Settings
 from features import project
-from features.entities import check
+from features.entities import check, slot_of
 from features.errors import UnusableIntent
 from features.knowledge.fold import Latest
 from features.knowledge.log import IntentLog, Record, decoded, intents_codec
 from features.materialize.handler import by_entity, merge_rule
+from features.merge import EntityState, merge
 from features.online.redis_store import connect
 from features.online.store import OnlineStore, Ref
 from features.online.writer import Writer
@@ -30,7 +31,9 @@ from schemas.registry import SchemaLookup
 
 log = logs.get(__name__)
 Progress = Callable[[int, int], None]
-"""Told how many offsets have been passed, of how many; the log is read twice."""
+"""Told how many offsets have been passed, of how many; the log is read twice, and once more if rows are damaged."""
+MENDED_AT_ONCE = 2_000
+"""Damaged rows whose states are held while the log is read for them: 20 to 60 MB."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,6 +46,8 @@ class Rebuilt:
     unusable: int = 0
     """Records that cannot be read or say nothing that could be stored; the log names each."""
     rows: set[Ref] = field(default_factory=set)
+    damaged: set[Ref] = field(default_factory=set)
+    """Rows that could not be read, and are written anew; they are among ``rows``."""
 
 
 @dataclass(slots=True)
@@ -56,13 +61,18 @@ class Rebuild:
     progress: Progress = lambda _passed, _total: None
     done: Rebuilt = field(default_factory=Rebuilt)
     _passed: int = 0
+    _readings: int = 2
 
     async def run(self) -> Rebuilt:
-        """1. find what is retracted, 2. merge everything, 3. mark Redis as applied, which lets readers in."""
+        """1. find what is retracted, 2. merge everything, 3. write damaged rows anew, 4. mark Redis as applied, which
+        lets readers in."""
         latest = await asyncio.to_thread(self._latest)
         batches = self.log.records(self._pass)
         while (records := await asyncio.to_thread(lambda: next(batches, None))) is not None:
             await self._merge(records, latest)
+        damaged = list(self.done.damaged)
+        for start in range(0, len(damaged), MENDED_AT_ONCE):
+            await self._mend(damaged[start : start + MENDED_AT_ONCE], latest)
         await self.store.mark_applied(project.fingerprint())
         return self.done
 
@@ -74,29 +84,44 @@ class Rebuild:
 
     async def _merge(self, records: Sequence[Record], latest: Latest) -> None:
         self.done.records += len(records)
-        changes = by_entity(await asyncio.to_thread(lambda: list(self._entity_intents(records, latest))))
-        for version in (await self.writer.apply(changes)).versions:
-            self.done.rows.add(version.ref)
+        changes = by_entity(await asyncio.to_thread(lambda: list(self._entity_intents(records, latest, self.done))))
+        applied = await self.writer.apply(changes)
+        self.done.rows.update(changes)
+        self.done.damaged.update(applied.damaged)
 
-    def _entity_intents(self, records: Sequence[Record], latest: Latest) -> Iterator[EntityIntent]:
-        for record, intent in decoded(self.codec, self.log.topic, records, self._count_unusable):
+    async def _mend(self, refs: Sequence[Ref], latest: Latest) -> None:
+        """A damaged row is written at once and whole: readers are told that it is damaged until it says everything."""
+        self._readings += 1
+        await self.writer.write_anew(await asyncio.to_thread(self._states, refs, latest))
+
+    def _states(self, refs: Sequence[Ref], latest: Latest) -> dict[Ref, EntityState]:
+        states = dict.fromkeys(refs, EntityState())
+        for records in self.log.records(self._pass):
+            for ref, changes in by_entity(self._entity_intents(records, latest, Rebuilt())).items():
+                if ref in states:
+                    slot = slot_of(ref.view, ref.key)
+                    states[ref] = merge(states[ref], changes, slot_of=slot, rule=self.writer.rule)
+        return states
+
+    def _entity_intents(self, records: Sequence[Record], latest: Latest, done: Rebuilt) -> Iterator[EntityIntent]:
+        def unusable() -> None:
+            done.unusable += 1
+
+        for record, intent in decoded(self.codec, self.log.topic, records, unusable):
             retracted = latest.retracted(record)
             try:
                 yield from checked(intent, retracted=retracted)
             except UnusableIntent as error:
                 where = logs.at(self.log.topic, record.partition, record.offset)
                 log.warning("record says nothing that could be stored", record=where, reason=error.reason)
-                self._count_unusable()
+                unusable()
                 continue
-            self.done.retracted += retracted
-            self.done.intents += not retracted
-
-    def _count_unusable(self) -> None:
-        self.done.unusable += 1
+            done.retracted += retracted
+            done.intents += not retracted
 
     def _pass(self, offsets: int) -> None:
         self._passed += offsets
-        self.progress(self._passed, 2 * self.log.offsets)
+        self.progress(self._passed, self._readings * self.log.offsets)
 
 
 def checked(intent: Intent, *, retracted: bool) -> Iterable[EntityIntent]:

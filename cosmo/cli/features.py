@@ -41,10 +41,11 @@ def apply_command(as_json: AsJson = False) -> None:
 
 @app.command("rebuild")
 def rebuild_command(as_json: AsJson = False) -> None:
-    """Fill an emptied Redis from the log of intents, while the stream goes on.
+    """Fill an emptied Redis from the log of intents, or write its damaged rows anew, while the stream goes on.
 
-    Readers are answered with 503 until it is done. May be run at any time, and again after it was interrupted: what is
-    there already is not written twice. Run it also after COSMO_FEATURES_TOP_K or COSMO_FEATURES_HALF_LIFE_S changed.
+    If Redis was emptied, readers are answered with 503 until it is done. May be run at any time, and again after it was
+    interrupted: what is there already is not written twice. Run it also after COSMO_FEATURES_TOP_K or
+    COSMO_FEATURES_HALF_LIFE_S changed.
 
     Examples: cosmo features rebuild    cosmo features rebuild --json | jq .rows
     """
@@ -64,10 +65,13 @@ def rebuild_command(as_json: AsJson = False) -> None:
         "retracted": done.retracted,
         "unusable": done.unusable,
         "rows": len(done.rows),
+        "damaged": len(done.damaged),
     }
     if as_json:
         print_json(figures)
     else:
         typer.echo(f"{done.intents:,} intents are in {len(done.rows):,} rows; {done.retracted:,} are retracted.")
+        if done.damaged:
+            typer.echo(f"{len(done.damaged):,} rows could not be read and were written anew.")
         if done.unusable:
             typer.echo(f"{done.unusable:,} records could not be used; the log names them.", err=True)

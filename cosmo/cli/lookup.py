@@ -90,6 +90,9 @@ def print_answer(answer: Answer) -> None:
     from features.lookup.sentences import old
 
     name = answer.query if isinstance(answer, QueryIntents) else answer.product_id
+    if answer.refusal is not None:
+        typer.echo(f"{answer.refusal.error} {answer.refusal.advice}")
+        return
     if answer.status is Status.NONE:
         typer.echo(f"Nothing known about “{name}”.")
         return

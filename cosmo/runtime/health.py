@@ -76,6 +76,22 @@ class Progress:
         return Verdict(healthy=False, reason=reason, age_s=age_s)
 
 
+_notes: dict[str, str] = {}
+
+
+def note(about: str, sentence: str) -> None:
+    """Say in /healthz what a person should see to and no restart mends. An empty sentence takes it back."""
+    if sentence:
+        _notes[about] = sentence
+    else:
+        _notes.pop(about, None)
+
+
+def notes() -> list[str]:
+    """What was noted and not taken back."""
+    return list(_notes.values())
+
+
 @contextmanager
 def serve(
     port: int, progress: Progress, registry: CollectorRegistry = REGISTRY, *, host: str = "127.0.0.1"
@@ -138,6 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         verdict = self._progress.judge()
         status = HTTPStatus.OK if verdict.healthy else HTTPStatus.SERVICE_UNAVAILABLE
         page = {"healthy": verdict.healthy, "reason": verdict.reason, "age_s": round(verdict.age_s, 3)}
+        page |= {"notes": notes()}
         self._answer(status, "application/json", json.dumps(page).encode())
 
     def _answer(self, status: HTTPStatus, content_type: str, body: bytes) -> None:

@@ -287,7 +287,17 @@ METRICS: tuple[MetricDef, ...] = (
         unit="rows",
         labels=("view", "outcome"),
         processes=("materialize",),
-        doc="Rows merged, by outcome: changed, unchanged, conflict (another writer came first; it was merged again).",
+        doc="Rows merged, by outcome: changed, unchanged, conflict (another writer came first; it was merged again), "
+        "damaged (the row cannot be read and was left as it is).",
+    ),
+    MetricDef(
+        name="cosmo_damaged_rows",
+        kind="gauge",
+        unit="rows",
+        labels=("view",),
+        processes=("materialize", "lookup"),
+        doc="Rows of the online store that this process could not read when it last met them, up to 10,000. "
+        "`cosmo features rebuild` writes them again.",
     ),
     MetricDef(
         name="cosmo_intents_written_again_total",
@@ -328,7 +338,7 @@ METRICS: tuple[MetricDef, ...] = (
         unit="answers",
         labels=("endpoint", "status"),
         processes=("lookup",),
-        doc="Answers by status (fresh, stale, pending, none), or unavailable: Redis did not answer.",
+        doc="Answers by status (fresh, stale, pending, none, damaged), or unavailable: Redis did not answer.",
     ),
     # --- lag ---
 )

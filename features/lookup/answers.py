@@ -20,10 +20,19 @@ class Status(StrEnum):
     """Nothing yet, and the model has been asked. No answer has this status unless misses are passed on."""
     NONE = "none"
     """Nothing is known."""
+    DAMAGED = "damaged"
+    """Something is known, and its row cannot be read. Only within a batch; asked for alone it is refused."""
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, ser_json_inf_nan="null")
+
+
+class Refusal(_Model):
+    """Why there is no answer, and what to do."""
+
+    error: str
+    advice: str = ""
 
 
 class ShownProduct(_Model):
@@ -77,6 +86,9 @@ class _Answer(_Model):
     age_s: Annotated[float | None, Field(description="Seconds since the newest of these intents was generated.")] = None
     updated_at: Annotated[datetime | None, Field(description="When that was, to the second, as Feast keeps it.")] = None
     model: Annotated[str | None, Field(description="Model that generated the newest of these intents.")] = None
+    refusal: Annotated[
+        Refusal | None, Field(description="With status damaged: which row cannot be read, and what to do.")
+    ] = None
 
 
 class QueryIntents(_Answer):
@@ -84,7 +96,9 @@ class QueryIntents(_Answer):
 
     query: Annotated[str, Field(description="As it was looked up: normalized and masked as ingest does it.")]
     specificity: Annotated[float | None, Field(description="0 (broad) to 1 (narrow).")] = None
-    product_types: Annotated[Sequence[str], Field(description="Types bought after this query, most frequent first.")]
+    product_types: Annotated[
+        Sequence[str], Field(description="Types bought after this query, most frequent first.")
+    ] = ()
     intents: Sequence[FoundIntent]
 
 
@@ -97,7 +111,7 @@ class _AboutProduct(_Answer):
 class ProductIntents(_AboutProduct):
     """Why shoppers buy this product, best first."""
 
-    subcategories: Annotated[Sequence[str], Field(examples=[["umbrella used for walking the dog"]])]
+    subcategories: Annotated[Sequence[str], Field(examples=[["umbrella used for walking the dog"]])] = ()
     intents: Sequence[FoundIntent]
 
 

@@ -19,10 +19,19 @@ from prometheus_client.exposition import choose_encoder
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.convertors import Convertor, register_url_convertor
 
-from cosmo.runtime import logs
+from cosmo.runtime import health, logs
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.metrics import REGISTRY, counter, gauge, histogram
-from features.lookup.answers import Answer, BatchAnswer, ProductComplements, ProductIntents, QueryIntents, Status
+from features.errors import DamagedRow
+from features.lookup.answers import (
+    Answer,
+    BatchAnswer,
+    ProductComplements,
+    ProductIntents,
+    QueryIntents,
+    Refusal,
+    Status,
+)
 from features.lookup.reader import Reader
 
 MAX_KEY_CHARS = 512
@@ -49,11 +58,11 @@ Key = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_CHARS)]
 Explain = Annotated[bool, Field(description="Tell of each intent why: the pair, its products, template and scores.")]
 
 
-class Refusal(BaseModel):
-    """Why there is no answer, and what to do."""
+class Health(BaseModel):
+    """Whether the process works, and what a person should see to though it does."""
 
-    error: str
-    advice: str = ""
+    healthy: bool
+    notes: list[str]
 
 
 class BatchQuestion(BaseModel):
@@ -78,7 +87,10 @@ class TooManyKeys(CosmoError):  # noqa: N818 - an outcome, named by what it says
 A = TypeVar("A", bound="Answer | BatchAnswer")
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     422: {"model": Refusal, "description": "The question cannot be answered as it stands."},
-    503: {"model": Refusal, "description": "Redis does not answer, or holds no features. Ask again."},
+    503: {
+        "model": Refusal,
+        "description": "Redis does not answer, or holds no features; or the one row asked for cannot be read.",
+    },
 }
 
 
@@ -123,7 +135,11 @@ def _add_lookups(app: FastAPI, reader: Reader, max_keys: int) -> None:
 
     @app.post("/v1/lookup", responses=_REFUSALS)
     async def batch(asked: BatchQuestion) -> BatchAnswer:
-        """Many keys in one round trip; the answers stand in the order asked."""
+        """Many keys in one round trip; the answers stand in the order asked.
+
+        A row that cannot be read costs no other its answer: in its place stands one of status `damaged`, without
+        intents, whose `refusal` names the row, as the body of a 503 does.
+        """
         if asked.keys > max_keys:
             raise TooManyKeys(f"{asked.keys} keys in one batch; {max_keys} are allowed.", advice="Ask in parts.")
         parts = (asked.queries, asked.products, asked.complements)
@@ -132,9 +148,9 @@ def _add_lookups(app: FastAPI, reader: Reader, max_keys: int) -> None:
 
 def _add_probes(app: FastAPI, reader: Reader) -> None:
     @app.get("/healthz")
-    async def healthz() -> dict[str, bool]:
-        """Whether this process works. Redis being away is no reason to restart it."""
-        return {"healthy": True}
+    async def healthz() -> Health:
+        """Whether this process works. Redis being away is no reason to restart it, nor are damaged rows: `notes`."""
+        return Health(healthy=True, notes=health.notes())
 
     @app.get("/readyz", responses={503: _REFUSALS[503]})
     async def readyz() -> dict[str, bool]:
@@ -152,8 +168,9 @@ async def _measured(endpoint: str, look_up: Callable[[], Awaitable[A]]) -> A:
     began_s = time.perf_counter()
     try:
         answer = await look_up()
-    except CosmoError:
-        counter("cosmo_lookups_total").labels(endpoint, UNAVAILABLE).inc()
+    except CosmoError as error:
+        status = Status.DAMAGED if isinstance(error, DamagedRow) else UNAVAILABLE
+        counter("cosmo_lookups_total").labels(endpoint, status).inc()
         raise
     histogram("cosmo_lookup_seconds").labels(endpoint).observe(time.perf_counter() - began_s)
     for status in _statuses(answer):

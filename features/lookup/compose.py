@@ -9,17 +9,20 @@ from typing import Any, TypeAlias, cast
 
 import orjson
 
+from features.errors import DamagedRow
 from features.lookup.answers import (
     Answer,
     ProductComplements,
     ProductIntents,
     QueryIntents,
+    Refusal,
     ShownProduct,
     Status,
     Why,
 )
 from features.lookup.sentences import because
 from features.online import format as feast_format
+from features.online.damage import reading
 from features.online.store import Ref, Stored
 from features.rows import Row
 from features.views import PRODUCT_COMPLEMENTS, PRODUCT_INTENTS, QUERY_INTENTS, VIEWS, View
@@ -42,10 +45,24 @@ class Asking:
 
 
 def compose(ref: Ref, stored: Stored, asking: Asking) -> Answer:
-    """The answer about one entity in one view; status ``none`` when nothing, or nothing any more, is known of it."""
+    """The answer about one entity in one view; status ``none`` when nothing, or nothing any more, is known of it.
+
+    Raises DamagedRow.
+    """
     wanted = EXPLAINED if asking.explain else PLAIN
-    row = feast_format.decode_row(ref.view, stored.fields, wanted[ref.view])
-    return _COMPOSERS[ref.view](ref, row, asking)
+    with reading(ref, stored):
+        row = feast_format.decode_row(ref.view, stored.fields, wanted[ref.view])
+        return _COMPOSERS[ref.view](ref, row, asking)
+
+
+def refused(ref: Ref, error: DamagedRow) -> Answer:
+    """In the place of an answer, among the answers of a batch."""
+    refusal = Refusal(error=error.what, advice=error.advice)
+    if ref.view is QUERY_INTENTS:
+        return QueryIntents(query=ref.key, status=Status.DAMAGED, refusal=refusal, intents=())
+    if ref.view is PRODUCT_INTENTS:
+        return ProductIntents(product_id=ref.key, status=Status.DAMAGED, refusal=refusal, intents=())
+    return ProductComplements(product_id=ref.key, status=Status.DAMAGED, refusal=refusal, complements=())
 
 
 def judge(generated_times_ms: Sequence[int], asking: Asking) -> tuple[Status, float | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ from cosmo.runtime.metrics import counter, histogram
 from cosmo.runtime.settings import Settings
 from features import project
 from features.entities import check, view_of
-from features.errors import UnusableIntent
+from features.errors import DamagedRow, UnusableIntent
 from features.merge import Change, MergeRule, evidence_key
 from features.offline.history import History
 from features.online.redis_store import connect
@@ -47,10 +47,18 @@ class Bad:
 
 
 @dataclass(frozen=True, slots=True)
+class Good:
+    """A record, and what it says."""
+
+    record: RawRecord
+    intent: EntityIntent
+
+
+@dataclass(frozen=True, slots=True)
 class Decoded:
     """A slice of a fetch, taken apart."""
 
-    good: Sequence[EntityIntent]
+    good: Sequence[Good]
     bad: Sequence[Bad]
 
 
@@ -90,10 +98,11 @@ class MaterializeHandler:
         for start in range(0, len(fetch.records), SLICE):
             records = fetch.records[start : start + SLICE]
             decoded = await persistently(lambda some=records: self._decode(some), dependency="schema registry")  # type: ignore[misc]
-            promises += [await self._bury(fetch, bad) for bad in decoded.bad]
-            self.dead_letters.account(fetch.topic, seen=len(records), dead=len(decoded.bad))
-            applied = await self.writer.apply(by_entity(decoded.good))
-            self._observe_freshness(decoded.good)
+            applied = await self.writer.apply(by_entity(one.intent for one in decoded.good))
+            bad = [*decoded.bad, *_of_damaged_rows(decoded.good, applied.damaged)]
+            self.dead_letters.account(fetch.topic, seen=len(records), dead=len(bad), example=_example(bad))
+            promises += [await self._bury(fetch, one) for one in bad]
+            self._observe_freshness(one.intent for one in decoded.good if ref_of(one.intent) not in applied.damaged)
             promises.append(await self.history.append(applied.versions))
             promises += [await self._write_again(change) for change in applied.overtaken.values()]
         return _all(promises)
@@ -125,7 +134,7 @@ class MaterializeHandler:
 
 def decode(codec: Codec[EntityIntent], records: Sequence[RawRecord]) -> Decoded:
     """Every record ends in one list or the other, in order."""
-    good: list[EntityIntent] = []
+    good: list[Good] = []
     bad: list[Bad] = []
     for record in records:
         try:
@@ -134,7 +143,7 @@ def decode(codec: Codec[EntityIntent], records: Sequence[RawRecord]) -> Decoded:
         except (Undecodable, UnusableIntent) as error:
             bad.append(Bad(record, str(error.reason), error.detail))
         else:
-            good.append(decoded)
+            good.append(Good(record, decoded))
     return Decoded(good, bad)
 
 
@@ -142,9 +151,30 @@ def by_entity(records: Iterable[EntityIntent]) -> dict[Ref, list[Change]]:
     """The changes of each row, in order."""
     changes: dict[Ref, list[Change]] = {}
     for record in records:
-        ref = Ref(view_of(record.entity_kind, record.intent), record.entity_key)
-        changes.setdefault(ref, []).append(Change(intent=record.intent, retracted=record.retracted))
+        changes.setdefault(ref_of(record), []).append(Change(intent=record.intent, retracted=record.retracted))
     return changes
+
+
+def ref_of(record: EntityIntent) -> Ref:
+    """The row that the record is about."""
+    return Ref(view_of(record.entity_kind, record.intent), record.entity_key)
+
+
+DAMAGED_ROW = "damaged_row"
+
+
+def _of_damaged_rows(good: Iterable[Good], damaged: Mapping[Ref, DamagedRow]) -> list[Bad]:
+    """Records whose row cannot be read. Merged into nothing they would pass for all that is known of their entity; so
+    the row waits for a rebuild from the log, and they wait among the dead letters, in case the rebuild has passed by
+    their place in the log already."""
+    if not damaged:
+        return []
+    found = ((one, damaged.get(ref_of(one.intent))) for one in good)
+    return [Bad(one.record, DAMAGED_ROW, error.what) for one, error in found if error is not None]
+
+
+def _example(bad: Sequence[Bad]) -> str:
+    return f"{bad[-1].reason}: {bad[-1].detail}" if bad else ""
 
 
 def merge_rule(settings: Settings) -> MergeRule:

@@ -29,6 +29,8 @@ _STRING = 2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NULL = b""
 """A Value message with nothing set."""
+_FEAST_NULL = "null_val"
+"""Feast's other way to say null."""
 
 
 def entity_key(project: str, view: View, key: str) -> bytes:
@@ -71,14 +73,26 @@ def encode_row(view: View, row: Row) -> dict[bytes, bytes]:
 
 
 def decode_row(view: View, fields: Mapping[bytes, bytes], names: Collection[str] | None = None) -> Row:
-    """Feature name → value, of these features or of all; None for null and for what is not there."""
+    """Feature name → value, of these features or of all; None for null and for what is not there.
+
+    Raises DecodeError for bytes that are no value, TypeError for a value of another type.
+    """
     value, get = _protos().Value.FromString, fields.get
     row: dict[str, Value] = {}
     for hash_field, name, kind, read in _decoders(view):
         if names is None or name in names:
             data = get(hash_field)
-            row[name] = read(message) if data and (message := value(data)).WhichOneof("val") == kind else None
+            row[name] = _taken(value(data), name, kind, read) if data else None
     return row
+
+
+def _taken(message: Any, name: str, kind: str, read: Callable[[Any], Value]) -> Value:
+    found = message.WhichOneof("val")
+    if found == kind:
+        return read(message)
+    if found == _FEAST_NULL:
+        return None
+    raise TypeError(f"{name} is {found or 'no value'}, not {kind}")
 
 
 @cache
@@ -116,8 +130,7 @@ def decode(feature: Feature, data: bytes | None) -> Value:
     """The value; None for null and for what was never written."""
     if not data:
         return None
-    message = _protos().Value.FromString(data)
-    return _decoder(feature.kind)(message) if message.WhichOneof("val") == feature.kind.value else None
+    return _taken(_protos().Value.FromString(data), feature.name, feature.kind.value, _decoder(feature.kind))
 
 
 def encode_timestamp(instant: datetime) -> bytes:

@@ -34,10 +34,20 @@ return 1
 """
 """ARGV: the version's field, the version expected ('' for none), then field, value, field, value …
 Sent as text: EVALSHA needs a script load on each node, and its loss handled; the text costs 150 bytes."""
+WRITE_ANEW = """
+if redis.call('TYPE', KEYS[1]).ok ~= 'hash' then redis.call('DEL', KEYS[1])
+elseif (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[3])
+redis.call('HSET', KEYS[1], unpack(ARGV, 4))
+return 1
+"""
+"""As above, over whatever is there; ARGV[3] is the one field of a row that is not always written."""
 
 TIMEOUT_S = 5.0
 """For one answer. A pipeline of 500 rows takes about 20 ms; longer than this and the server is not there."""
 CONNECT_TIMEOUT_S = 2.0
+WRONG_TYPE = "WRONGTYPE"
+"""Redis' reply to a command for hashes on a key that is none: it concerns that key alone."""
 PASSING = ("OOM", "MISCONF", "LOADING", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS", "TRYAGAIN", "BUSY")
 """Redis' replies that go away without anybody changing us."""
 
@@ -63,9 +73,11 @@ class RedisStore:
             pipe.get(self._applied_key)
             for ref in refs:
                 pipe.hmget(self._key(ref), wanted[ref.view])
-            mark, *rows = await pipe.execute()
+            mark, *rows = _answers(await pipe.execute(raise_on_error=False))
+            if isinstance(mark, ResponseError):
+                raise mark
         stored = [_stored(wanted[ref.view], values) for ref, values in zip(refs, rows, strict=True)]
-        return (mark.decode() if mark else None), stored
+        return (mark.decode("utf-8", "replace") if mark else None), stored
 
     async def replace(self, replacements: Sequence[Replacement]) -> list[bool]:
         """See OnlineStore."""
@@ -75,9 +87,11 @@ class RedisStore:
             pipe = self._client.pipeline(transaction=False)
             for one in replacements:
                 flat = [part for pair in one.fields.items() for part in pair]
-                version = feast_format.timestamp_field(one.ref.view)
-                pipe.eval(REPLACE, 1, self._key(one.ref), version, one.expected or b"", *flat)
-            return [bool(done) for done in await pipe.execute()]
+                expected = (feast_format.timestamp_field(one.ref.view), one.expected or b"")
+                if one.anew:
+                    flat = [feast_format.retracted_field(one.ref.view), *flat]
+                pipe.eval(WRITE_ANEW if one.anew else REPLACE, 1, self._key(one.ref), *expected, *flat)
+            return [done == 1 for done in _answers(await pipe.execute(raise_on_error=False))]
 
     async def mark_applied(self, fingerprint: str) -> None:
         """See OnlineStore."""
@@ -120,7 +134,22 @@ def _fields(view: View, features: Mapping[View, Collection[str]] | None) -> list
     return [feast_format.timestamp_field(view), *ours, *every]
 
 
-def _stored(names: Sequence[bytes], values: Sequence[bytes | None]) -> Stored:
+def _answers(answers: Sequence[Any]) -> Sequence[Any]:
+    """A pipeline's answers; of errors only those that concern one key are among them, any other is raised."""
+    for answer in answers:
+        if isinstance(answer, Exception) and _code(answer) != WRONG_TYPE:
+            raise answer
+    return answers
+
+
+def _code(error: Exception) -> str:
+    """The first word of Redis' reply, which redis-py takes away where it has a class for it."""
+    return getattr(error, "status_code", None) or str(error).partition(" ")[0]
+
+
+def _stored(names: Sequence[bytes], values: Sequence[bytes | None] | ResponseError) -> Stored:
+    if isinstance(values, ResponseError):
+        return Stored(None, {}, damage="its key holds something else than a hash")
     present = {name: value for name, value in zip(names, values, strict=True) if value is not None}
     return Stored(present.pop(names[0], None), present)
 
@@ -134,7 +163,7 @@ def _translated() -> Iterator[None]:
     except (ConnectionError, TimeoutError, ReadOnlyError, RedisClusterException, OSError) as error:
         raise _unreachable(error) from error
     except ResponseError as error:
-        if str(error).startswith(PASSING):
+        if _code(error) in PASSING:
             raise _unreachable(error) from error
         raise StoreRefused(f"Redis refuses a command: {error}.", advice="Is REDIS_URL really Feast's Redis?") from error
     except RedisError as error:

@@ -21,19 +21,27 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One row as it lies in the store: raw event timestamp (None: nothing there) and raw fields that are there."""
+    """One row as it lies in the store: raw event timestamp (None: nothing there) and raw fields that are there.
+
+    ``damage`` says why there is no row where one should be, when the store itself can tell: its key is no hash.
+    """
 
     version: bytes | None
     fields: Mapping[bytes, bytes]
+    damage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """Fields to write, event timestamp among them, if the row still has the version it was read with."""
+    """Fields to write, event timestamp among them, if the row still has the version it was read with.
+
+    ``anew``: nothing of what was there stays, not even a key that is no hash. Every field of the view is given then.
+    """
 
     ref: Ref
     expected: bytes | None
     fields: Mapping[bytes, bytes]
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

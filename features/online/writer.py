@@ -11,13 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TypeAlias
 
 import orjson
 
 from cosmo.runtime.metrics import counter
 from features.entities import slot_of
-from features.merge import Change, EntityState, MergeRule, evidence_key, merge, overtaken, standing
+from features.errors import DamagedRow
+from features.merge import Change, EntityState, MergeRule, evidence_key, join, merge, overtaken, standing
 from features.online import format as feast_format
+from features.online.damage import DamagedRows, reading
 from features.online.retry import persistently
 from features.online.store import OnlineStore, Ref, Replacement, Stored, Version
 from features.rows import reserve_of, row_of, state_of
@@ -31,11 +34,14 @@ TICK = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What came of changes: each row touched, as it is in the store now; and by evidence key what stands of evidence
-    whose older editions came late, to be written to the log of intents again."""
+    """What came of changes."""
 
-    versions: list[Version]
-    overtaken: dict[str, Change]
+    versions: list[Version] = field(default_factory=list)
+    """Each row touched, as it is in the store now."""
+    overtaken: dict[str, Change] = field(default_factory=dict)
+    """By evidence key: what stands of evidence whose older edition came late, to be written to the log again."""
+    damaged: dict[Ref, DamagedRow] = field(default_factory=dict)
+    """Rows that could not be read and were left as they are: their changes are in no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,10 @@ class _Merged:
 
     version: Version
     replacement: Replacement | None
-    overtaken: Sequence[Change]
+    overtaken: Sequence[Change] = ()
+
+
+_Merge: TypeAlias = Callable[[Ref, Stored], _Merged]
 
 
 @dataclass(slots=True)
@@ -54,41 +63,68 @@ class Writer:
     store: OnlineStore
     rule: MergeRule
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    _damaged: DamagedRows = field(default_factory=DamagedRows)
 
     async def apply(self, changes: Mapping[Ref, Sequence[Change]]) -> Applied:
         """Merge changes, those of each row in the order in which they came. Waits for an unreachable store without end.
 
         Raises StoreRefused.
         """
-        applied = Applied([], {})
-        refs = list(changes)
+        return await self._write(list(changes), lambda ref, old: self._changed(ref, old, changes[ref]))
+
+    async def write_anew(self, states: Mapping[Ref, EntityState]) -> Applied:
+        """Write damaged rows, of which ``states`` is everything that the log says. Rows that can be read are joined
+        with it. Waits and raises as `apply` does."""
+        return await self._write(list(states), lambda ref, old: self._mended(ref, old, states[ref]))
+
+    async def _write(self, refs: Sequence[Ref], merge_into: _Merge) -> Applied:
+        applied = Applied()
         for start in range(0, len(refs), ROWS_PER_ROUND_TRIP):
             pending = refs[start : start + ROWS_PER_ROUND_TRIP]
             while pending:
-                done = await persistently(partial(self._attempt, pending, changes), dependency="online store")
-                for merged in done.values():
+                done = await persistently(partial(self._attempt, pending, merge_into), dependency="online store")
+                for ref, merged in done.items():
+                    if isinstance(merged, DamagedRow):
+                        applied.damaged[ref] = merged
+                        continue
                     applied.versions.append(merged.version)
                     applied.overtaken.update((evidence_key(one.intent), one) for one in merged.overtaken)
                 pending = [ref for ref in pending if ref not in done]
+        self._damaged.saw(refs, applied.damaged)
         return applied
 
-    async def _attempt(self, refs: Sequence[Ref], changes: Mapping[Ref, Sequence[Change]]) -> dict[Ref, _Merged]:
+    async def _attempt(self, refs: Sequence[Ref], merge_into: _Merge) -> dict[Ref, _Merged | DamagedRow]:
         """1. read, 2. merge, 3. write what changed; the rows that nobody else wrote meanwhile."""
         stored = await self.store.read(refs)
-        merged = [self._merged(ref, old, changes[ref]) for ref, old in zip(refs, stored, strict=True)]
-        replaced = iter(await self.store.replace([one.replacement for one in merged if one.replacement is not None]))
-        done: dict[Ref, _Merged] = {}
-        for ref, one in zip(refs, merged, strict=True):
-            outcome = "unchanged" if one.replacement is None else "changed" if next(replaced) else "conflict"
+        merged = {ref: _or_damaged(merge_into, ref, old) for ref, old in zip(refs, stored, strict=True)}
+        wanted = [
+            one.replacement for one in merged.values() if isinstance(one, _Merged) and one.replacement is not None
+        ]
+        conflicts = {one.ref for one, done in zip(wanted, await self.store.replace(wanted), strict=True) if not done}
+        for ref, one in merged.items():
+            outcome = "conflict" if ref in conflicts else _outcome(one)
             counter("cosmo_feature_writes_total").labels(ref.view.name, outcome).inc()
-            if outcome != "conflict":
-                done[ref] = one
-        return done
+        return {ref: one for ref, one in merged.items() if ref not in conflicts}
 
-    def _merged(self, ref: Ref, old: Stored, changes: Sequence[Change]) -> _Merged:
-        known = decode_state(ref, old)
-        state = merge(known, changes, slot_of=slot_of(ref.view, ref.key), rule=self.rule)
-        late = standing(state, overtaken(known, changes))
+    def _changed(self, ref: Ref, old: Stored, changes: Sequence[Change]) -> _Merged:
+        """The row after the merge."""
+        with reading(ref, old):
+            known = decode_state(ref, old)
+            state = merge(known, changes, slot_of=slot_of(ref.view, ref.key), rule=self.rule)
+            return self._as_stored(ref, old, state, standing(state, overtaken(known, changes)))
+
+    def _mended(self, ref: Ref, old: Stored, state: EntityState) -> _Merged:
+        try:
+            with reading(ref, old):
+                joined = join(decode_state(ref, old), state, slot_of=slot_of(ref.view, ref.key), rule=self.rule)
+                return self._as_stored(ref, old, joined)
+        except DamagedRow:
+            at, row = self.now(), row_of(ref.view, ref.key, state)
+            fields = feast_format.encode_row(ref.view, row) | _encode_ours(ref.view, state)
+            fields[feast_format.timestamp_field(ref.view)] = feast_format.encode_timestamp(at)
+            return _Merged(Version(ref, at, row), Replacement(ref, old.version, fields, anew=True))
+
+    def _as_stored(self, ref: Ref, old: Stored, state: EntityState, late: Sequence[Change] = ()) -> _Merged:
         row = row_of(ref.view, ref.key, state)
         fields = feast_format.encode_row(ref.view, row) | _encode_ours(ref.view, state)
         if old.version is not None and fields.items() <= old.fields.items():
@@ -104,8 +140,21 @@ class Writer:
         return now if version is None else max(now, feast_format.decode_timestamp(version) + TICK)
 
 
+def _or_damaged(merge_into: _Merge, ref: Ref, old: Stored) -> _Merged | DamagedRow:
+    try:
+        return merge_into(ref, old)
+    except DamagedRow as error:
+        return error
+
+
+def _outcome(one: _Merged | DamagedRow) -> str:
+    if isinstance(one, DamagedRow):
+        return "damaged"
+    return "unchanged" if one.replacement is None else "changed"
+
+
 def decode_state(ref: Ref, stored: Stored) -> EntityState:
-    """The merge base."""
+    """The merge base. Raises what reading damaged bytes raises: see `features.online.damage.reading`."""
     retracted = stored.fields.get(feast_format.retracted_field(ref.view))
     reserve = stored.fields.get(feast_format.reserve_field(ref.view), b"")
     row = feast_format.decode_row(ref.view, stored.fields)

@@ -42,7 +42,7 @@ class MemoryStore:
         old = self.rows.get(one.ref, Stored(None, {}))
         if old.version != one.expected:
             return False
-        fields = {**old.fields, **one.fields}
+        fields = dict(one.fields) if one.anew else {**old.fields, **one.fields}
         version = fields.pop(feast_format.timestamp_field(one.ref.view), None)
         self.rows[one.ref] = Stored(version, fields)
         self.replaced += 1
@@ -76,4 +76,5 @@ def _narrowed(ref: Ref, stored: Stored, features: Mapping[View, Collection[str]]
     if features is None or ref.view not in features:
         return stored
     wanted = {feast_format.field(ref.view, name) for name in features[ref.view]}
-    return Stored(stored.version, {name: value for name, value in stored.fields.items() if name in wanted})
+    fields = {name: value for name, value in stored.fields.items() if name in wanted}
+    return Stored(stored.version, fields, stored.damage)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from features.online import format as feast_format
 from features.online.store import OnlineStore, Ref, Replacement
 from features.views import PRODUCT_COMPLEMENTS, PRODUCT_INTENTS, QUERY_INTENTS, View
@@ -46,6 +48,22 @@ class StoreContract:
         await store.replace([replacement(TENT, expected=None, version=V1)])
         stale, good = replacement(TENT, expected=None, version=V2), replacement(UMBRELLA, expected=None, version=V1)
         assert await store.replace([stale, good]) == [False, True]
+
+    async def test_a_row_written_anew_keeps_nothing_of_what_was_there(self, store: OnlineStore) -> None:
+        retracted = feast_format.retracted_field(QUERY_INTENTS)
+        first = replacement(TENT, expected=None, version=V1)
+        await store.replace([replace(first, fields={**first.fields, retracted: b"{}"})])
+        anew = replace(replacement(TENT, expected=V1, version=V2, model=b"new"), anew=True)
+        assert await store.replace([anew]) == [True]
+        (row,) = await store.read([TENT])
+        assert (row.version, row.fields) == (V2, {model(QUERY_INTENTS): b"new"})
+
+    async def test_a_row_that_somebody_else_wrote_meanwhile_is_not_written_anew(self, store: OnlineStore) -> None:
+        await store.replace([replacement(TENT, expected=None, version=V1)])
+        for stale in (None, V2):
+            anew = replace(replacement(TENT, expected=stale, version=V2), anew=True)
+            assert await store.replace([anew]) == [False]
+        assert (await store.read([TENT]))[0].version == V1
 
     async def test_views_of_one_entity_do_not_touch_each_other(self, store: OnlineStore) -> None:
         intents, complements = Ref(PRODUCT_INTENTS, "B01"), Ref(PRODUCT_COMPLEMENTS, "B01")

@@ -11,7 +11,7 @@ import pytest
 from cosmo.runtime.deadline import Deadline
 from features.materialize.handler import MaterializeHandler
 from features.offline.history import History
-from features.online.store import Ref
+from features.online.store import Ref, Stored
 from features.online.writer import Writer, decode_state
 from features.views import PRODUCT_INTENTS, QUERY_INTENTS
 from inference.sink import IntentSink
@@ -99,6 +99,18 @@ async def test_a_bad_record_goes_to_the_dead_letters_and_its_neighbours_go_throu
     assert not promise.done()  # the dead letters are not confirmed yet
     worker.dead_letters.confirmed.set_result(None)
     await promise
+
+
+async def test_records_of_a_row_that_cannot_be_read_go_to_the_dead_letters_and_the_fetch_ends(tmp_path: Path) -> None:
+    """To wait for the row, or to stop, would hold up every other row of the partition, and again after each restart."""
+    store = MemoryStore(rows={QUERY: Stored(None, {}, damage="its key holds something else than a hash")})
+    worker = handler(store, tmp_path)
+    assert isinstance(worker.dead_letters, NotedDeadLetters)
+    worker.dead_letters.confirmed.set_result(None)
+    await (await worker.handle(fetch(value(), value(EntityKind.PRODUCT, UMBRELLA.product_id))))
+    assert worker.dead_letters.reasons == [(0, "damaged_row")]
+    assert store.rows[QUERY].version is None
+    assert store.rows[PRODUCT].version is not None
 
 
 async def test_a_fetch_delivered_again_writes_nothing(tmp_path: Path) -> None:

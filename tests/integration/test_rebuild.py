@@ -6,7 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
@@ -20,8 +20,11 @@ from features import project
 from features.knowledge.current import current_intents
 from features.knowledge.log import IntentLog, intents_codec
 from features.lookup import reader
+from features.lookup.answers import QueryIntents
 from features.merge import evidence_key
+from features.online import format as feast_format
 from features.rebuild import rebuild
+from features.views import QUERY_INTENTS
 from schemas.records import Intent, Product
 from schemas.registry import Registry
 from streams import topics
@@ -153,6 +156,42 @@ async def materialize_anew(settings: Settings) -> None:
     await materialize(settings)
 
 
+async def test_damaged_rows_are_mended_to_the_same_bytes_and_the_worker_goes_on_meanwhile(
+    ready: Settings, redis: Redis
+) -> None:
+    """One value is cut off, and one key is somebody else's; then news comes for these and for all others."""
+    log, (first, second, _) = Log(ready), story()
+    name = project.project_name(ready)
+    hash_of = {number: feast_format.entity_key(name, QUERY_INTENTS, f"query {number}") for number in (0, 1)}
+    tails = feast_format.field(QUERY_INTENTS, "tails")
+    async with working(ready):
+        log.write(first)
+        await caught_up(ready)
+        await redis.execute_command("HSET", hash_of[0], tails, b"\xff\xff")  # type: ignore[no-untyped-call]  # its own commands take text
+        await redis.delete(hash_of[1])
+        await redis.set(hash_of[1], b"somebody else's")
+        log.write(second)
+        await caught_up(ready)
+        damaged = await batch(ready, ["query 0", "query 1", "query 2"])
+        assert [one.status for one in damaged] == ["damaged", "damaged", "stale"]
+        done = await rebuilt(ready)
+        assert {ref.key for ref in done.damaged} == {"query 0", "query 1"}
+        assert "damaged" not in [one.status for one in await batch(ready, ["query 0", "query 1", "query 2"])]
+    mended = await dump(redis, ready)
+    await empty(redis, ready)
+    await materialize_anew(ready)
+    assert await dump(redis, ready) == mended
+
+
+async def batch(settings: Settings, queries: list[str]) -> Sequence[QueryIntents]:
+    readers = reader.build(settings)
+    await readers.store.mark_applied(project.fingerprint())
+    try:
+        return (await readers.batch(queries, [], [])).queries
+    finally:
+        await readers.close()
+
+
 async def test_a_zombies_late_record_lowers_neither_what_is_served_nor_what_compaction_leaves(
     ready: Settings, redis: Redis
 ) -> None:
@@ -189,7 +228,14 @@ async def test_readers_wait_for_the_end_of_a_rebuild_and_the_command_reports(
         subprocess.run, command, env=env, capture_output=True, text=True, timeout=120.0, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"records": 4, "intents": 1, "retracted": 1, "unusable": 1, "rows": 2}
+    assert json.loads(done.stdout) == {
+        "records": 4,
+        "intents": 1,
+        "retracted": 1,
+        "unusable": 1,
+        "rows": 2,
+        "damaged": 0,
+    }
     assert f"{ready.topic_prefix}intents[" in done.stderr
     readers = reader.build(ready)
     assert [one.tail for one in (await readers.product(UMBRELLA.product_id)).intents] == ["walking the dog"]

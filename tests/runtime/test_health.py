@@ -73,6 +73,16 @@ def test_healthz_says_why_and_metrics_are_served(clock: ManualClock, progress: h
     assert nothing.status_code == 404
 
 
+def test_a_note_is_shown_until_it_is_taken_back_and_makes_nothing_unhealthy(progress: health.Progress) -> None:
+    with health.serve(0, progress) as address:
+        health.note("disk", "The disk is nearly full.")
+        noted = httpx.get(f"{address}/healthz")
+        health.note("disk", "")
+        taken_back = httpx.get(f"{address}/healthz")
+    assert (noted.status_code, noted.json()["notes"]) == (200, ["The disk is nearly full."])
+    assert taken_back.json()["notes"] == []
+
+
 def test_a_port_in_use_is_one_sentence(progress: health.Progress) -> None:
     with health.serve(0, progress) as address:
         port = int(address.rpartition(":")[2])
