@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-STATES = {"STABLE": "running", "EMPTY": "stopped", "DEAD": "never ran"}
+STATES = {"STABLE": "running", "EMPTY": "stopped", "DEAD": "never ran", "UNKNOWN": "unknown"}
 """For people; the JSON document keeps Kafka's words, which call a group that never was, or was forgotten, dead."""
 
 
@@ -29,7 +29,8 @@ def lag(
 ) -> None:
     """Show how far each consumer group is behind, in records and in seconds, also when it is dead.
 
-    Seconds are the age of the oldest record not yet committed, read from the log.
+    Seconds are the age of the oldest record not yet committed, read from the log. A dash is unknown, and ≥ stands where
+    only a part could be read. Exits 1 when the brokers did not tell everything; what they told is shown all the same.
 
     Examples: cosmo lag    cosmo lag --partitions --group 'cosmo-in*'    cosmo lag --json
     """
@@ -44,6 +45,13 @@ def lag(
         print_json(as_document(snapshot.taken_at, lags))
     else:
         _print(lags, partitions=partitions)
+    _exit(lags)
+
+
+def _exit(lags: tuple[GroupLag, ...]) -> None:
+    if unanswered := sum(one.problems for one in lags):
+        typer.echo(f"The brokers did not answer {unanswered:,} questions; the notes say which. Ask again.", err=True)
+        raise typer.Exit(1)
 
 
 def _print(lags: tuple[GroupLag, ...], *, partitions: bool) -> None:
@@ -54,18 +62,27 @@ def _print(lags: tuple[GroupLag, ...], *, partitions: bool) -> None:
 
 def _by_partition(group: GroupLag) -> list[tuple[str, ...]]:
     return [
-        (group.group, _state(group), f"{one.topic}[{one.partition}]", *_figures((one,)), one.owner, one.note)
-        for one in group.partitions
+        *_about_group(group, owner=True),
+        *(
+            (group.group, _state(group), f"{one.topic}[{one.partition}]", *_figures((one,)), one.owner, one.note)
+            for one in group.partitions
+        ),
     ]
 
 
 def _by_topic(group: GroupLag) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = []
+    rows = _about_group(group, owner=False)
     for topic, found in groupby(group.partitions, key=lambda one: one.topic):
         ones = tuple(found)
         notes = dict.fromkeys(f"[{one.partition}] {one.note}" for one in ones if one.note)
         rows.append((group.group, _state(group), topic, *_figures(ones), "\n".join(notes)))
     return rows
+
+
+def _about_group(group: GroupLag, *, owner: bool) -> list[tuple[str, ...]]:
+    """A row of its own for what is not about a partition."""
+    row = (group.group, _state(group), "", "-", "-", *(("",) if owner else ()), group.problem)
+    return [row] if group.problem else []
 
 
 def _state(group: GroupLag) -> str:
@@ -74,7 +91,9 @@ def _state(group: GroupLag) -> str:
 
 def _figures(ones: tuple[PartitionLag, ...]) -> tuple[str, str]:
     from cosmo.lag.document import duration
-    from cosmo.lag.model import total_records, worst_seconds
+    from cosmo.lag.model import Total
 
-    records, seconds = total_records(ones), worst_seconds(ones)
-    return "-" if records is None else f"{records:,}", "-" if seconds is None else duration(seconds)
+    total = Total.of(ones)
+    records = "-" if total.records is None else f"{'' if total.all_records else '≥ '}{total.records:,}"
+    seconds = "-" if total.seconds is None else f"{'' if total.all_seconds else '≥ '}{duration(total.seconds)}"
+    return records, seconds

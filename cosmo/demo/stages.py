@@ -8,7 +8,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from cosmo.demo.reading import Stage
-from cosmo.lag.model import GroupLag, PartitionLag
+from cosmo.lag.model import GroupLag, PartitionLag, Standing
 from cosmo.runtime.settings import Settings
 from streams import topics
 from streams.kafka.lag import end_offsets
@@ -55,7 +55,10 @@ def _stage(process: str, group: GroupLag | None, ends: Mapping[str, int], entiti
     )
 
 
-def _committed(group: GroupLag) -> int:
+def _committed(group: GroupLag) -> int | None:
+    """Unknown as soon as one partition's is; none where nothing was committed yet."""
+    if any(one.committed_offset is None and one.standing is Standing.UNREADABLE for one in group.partitions):
+        return None
     return sum(partition.committed_offset or 0 for partition in group.partitions)
 
 
@@ -67,7 +70,7 @@ def _waiting(group: GroupLag) -> int | None:
 
 def _waiting_in(partition: PartitionLag) -> int | None:
     """Unlike `cosmo lag`, a partition without a commit counts whole: our groups begin at the beginning."""
-    if partition.log_end_offset is None:
+    if partition.log_end_offset is None or partition.standing is Standing.UNREADABLE:
         return None
     return max(0, partition.log_end_offset - max(partition.committed_offset or 0, partition.log_start_offset or 0))
 

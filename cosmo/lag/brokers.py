@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # it is public in the docs
@@ -20,11 +20,28 @@ GROUPS_AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Members:
-    """A group's state and who owns which partition (``client_id@host``)."""
+    """A group's state and who owns which partition (``client_id@host``). ``problem``: why neither is known."""
 
     state: str
     count: int = 0
-    owners: dict[Partition, str] = field(default_factory=dict)
+    owners: Mapping[Partition, str] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """The numbers of a topic's partitions; none and a problem where the brokers know of it and do not tell more."""
+
+    partitions: tuple[int, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commits:
+    """What a group has committed. A partition that is in neither has no commit; of one in ``problems`` nobody said."""
+
+    offsets: Mapping[Partition, int]
+    problems: Mapping[Partition, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +56,18 @@ class Bounds:
 DEAD = Members(state="DEAD")
 """Brokers say so, or that they do not find it, of a group that never was or has been forgotten."""
 
+UNKNOWN = "UNKNOWN"
+"""The state of a group whose coordinator does not answer, in Kafka's words as well."""
+
+
+class CommitAnswer(Protocol):
+    """What a client says of a group's commit on one partition; ``offset`` is negative where there is none."""
+
+    topic: str
+    partition: int
+    offset: int
+    error: KafkaError | None
+
 
 def group_names(admin: AdminClient, deadline: Deadline) -> list[str]:
     """Every consumer group that the brokers know."""
@@ -46,14 +75,17 @@ def group_names(admin: AdminClient, deadline: Deadline) -> list[str]:
     return [group.group_id for group in listed.valid]
 
 
-def partitions(admin: AdminClient, deadline: Deadline) -> dict[str, tuple[int, ...]]:
-    """The partitions of every topic."""
-    topics = admin.list_topics(timeout=deadline.remaining_s).topics
-    return {name: tuple(sorted(topic.partitions)) for name, topic in topics.items()}
+def topics(admin: AdminClient, deadline: Deadline) -> dict[str, Topic]:
+    """Every topic that we may see."""
+    listed = admin.list_topics(timeout=deadline.remaining_s).topics
+    return {
+        name: Topic(partitions=tuple(sorted(topic.partitions)), problem=topic.error.str() if topic.error else "")
+        for name, topic in listed.items()
+    }
 
 
 def describe(admin: AdminClient, names: Sequence[str], deadline: Deadline) -> dict[str, Members]:
-    """State and members of each group; `DEAD` for one that no broker knows."""
+    """State and members of each group; `DEAD` for one that no broker knows, `UNKNOWN` where none told."""
     if not names:
         return {}
     asked = admin.describe_consumer_groups(list(names), request_timeout=deadline.remaining_s)
@@ -62,28 +94,44 @@ def describe(admin: AdminClient, names: Sequence[str], deadline: Deadline) -> di
 
 def committed(
     config: Mapping[str, Any], names: Collection[str], wanted: Collection[Partition], deadline: Deadline
-) -> dict[str, dict[Partition, int]]:
-    """The offsets that each group has committed; a partition without a commit is not in it.
+) -> dict[str, Commits]:
+    """What each group has committed. A group whose coordinator does not answer hides no other: it has a problem on
+    every partition.
 
     Asked by a consumer for each group, which never joins it: while a coordinator moves or loads, librdkafka 2.16
     answers the admin client's list_consumer_group_offsets with a segmentation fault.
     """
     if not wanted:
-        return {name: {} for name in names}
+        return {name: Commits(offsets={}) for name in names}
     with ThreadPoolExecutor(max_workers=GROUPS_AT_ONCE) as pool:
         found = pool.map(lambda name: _committed(config, name, wanted, deadline), names)
         return dict(zip(names, found, strict=True))
 
 
-def _committed(
-    config: Mapping[str, Any], name: str, wanted: Collection[Partition], deadline: Deadline
-) -> dict[Partition, int]:
+def _committed(config: Mapping[str, Any], name: str, wanted: Collection[Partition], deadline: Deadline) -> Commits:
     reader = Consumer({**config, "group.id": name, "enable.auto.commit": False})
     try:
-        found = reader.committed([TopicPartition(*partition) for partition in wanted], timeout=deadline.remaining_s)
+        return commits(reader.committed([TopicPartition(*one) for one in wanted], timeout=deadline.remaining_s))
+    except KafkaException as error:
+        return Commits(offsets={}, problems=dict.fromkeys(wanted, _untold(error.args[0])))
     finally:
         reader.close()
-    return {(one.topic, one.partition): one.offset for one in found if one.offset >= 0 and one.error is None}
+
+
+def commits(answers: Iterable[CommitAnswer]) -> Commits:
+    """The answers as they are meant: an error says nothing about whether there is a commit."""
+    offsets: dict[Partition, int] = {}
+    problems: dict[Partition, str] = {}
+    for one in answers:
+        if one.error is not None:
+            problems[one.topic, one.partition] = _untold(one.error)
+        elif one.offset >= 0:
+            offsets[one.topic, one.partition] = one.offset
+    return Commits(offsets=offsets, problems=problems)
+
+
+def _untold(error: KafkaError) -> str:
+    return f"what was committed is not known: {error.str()}"
 
 
 def log_bounds(admin: AdminClient, wanted: Collection[Partition], deadline: Deadline) -> dict[Partition, Bounds]:
@@ -102,7 +150,7 @@ def _members(answer: Future[Any]) -> Members:
     except KafkaException as error:
         if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
             return DEAD
-        raise
+        return Members(state=UNKNOWN, problem=f"its members are not known: {error.args[0].str()}")
     owners = {
         (partition.topic, partition.partition): f"{member.client_id}@{member.host.removeprefix('/')}"
         for member in group.members

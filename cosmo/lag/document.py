@@ -10,8 +10,10 @@ from cosmo.lag.model import GroupLag
 
 
 def as_document(taken_at: datetime, lags: tuple[GroupLag, ...]) -> dict[str, Any]:
-    """What ``cosmo lag --json`` prints: ``records`` and ``seconds`` are null where nobody can know them."""
-    return {"taken_at": taken_at.isoformat(), "groups": [_group(one) for one in lags]}
+    """What ``cosmo lag --json`` prints: ``records`` and ``seconds`` are null where nobody can know them, and
+    ``complete`` is false where the brokers did not tell everything; each ``problem`` says what."""
+    complete = not any(one.problems for one in lags)
+    return {"taken_at": taken_at.isoformat(), "complete": complete, "groups": [_group(one) for one in lags]}
 
 
 def duration(seconds: float) -> str:
@@ -32,7 +34,8 @@ def _group(lag: GroupLag) -> dict[str, Any]:
     return {
         "group": lag.group,
         "state": lag.state,
-        "members": lag.members,
+        "members": None if lag.problem else lag.members,
+        "problem": lag.problem,
         "records": lag.records,
         "seconds": lag.seconds,
         "partitions": [asdict(partition) for partition in lag.partitions],

@@ -22,7 +22,11 @@ Oldest = OldestRecord | Literal["nothing", "unread"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionReading:
-    """One partition as the brokers describe it. Offsets are None where they did not answer; ``problem`` says why."""
+    """One partition as the brokers describe it. ``problem`` says what they did not tell, and why.
+
+    Log offsets are None where they did not answer. ``committed_offset`` is None where nothing was committed, or, with
+    ``commit_known`` False, where nobody said. ``exists``: whether there is such a topic.
+    """
 
     topic: str
     partition: int
@@ -32,16 +36,20 @@ class PartitionReading:
     oldest: Oldest = "unread"
     owner: str = ""
     problem: str = ""
+    commit_known: bool = True
+    exists: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupReading:
-    """One group. ``state`` in Kafka's words (``STABLE``, ``EMPTY``…); ``DEAD``: no broker knows it."""
+    """One group. ``state`` in Kafka's words (``STABLE``, ``EMPTY``…); ``DEAD``: no broker knows it; ``UNKNOWN``: none
+    told, and ``problem`` says why."""
 
     group: str
     state: str
     members: int
     partitions: tuple[PartitionReading, ...]
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +66,7 @@ class Standing(StrEnum):
     CURRENT = "current"
     BEHIND = "behind"
     NO_COMMIT = "no commit yet"
+    NO_TOPIC = "no topic"
     UNREADABLE = "unreadable"
 
 
@@ -67,7 +76,7 @@ class PartitionLag:
 
     ``records`` counts offsets from the oldest record not committed to the end of the log: in a compacted topic an upper
     bound. ``seconds`` is the age of that record by its own timestamp. ``deleted_unread`` counts offsets that retention
-    removed before the group read them.
+    removed before the group read them. ``problem`` is what the brokers did not tell; ``note`` has it too, for people.
     """
 
     topic: str
@@ -81,32 +90,58 @@ class PartitionLag:
     deleted_unread: int
     owner: str
     note: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """The lag of several partitions together. Where not all of it could be read, ``records`` and ``seconds`` are the
+    least that they can be; None where nothing is known."""
+
+    records: int | None
+    seconds: float | None
+    all_records: bool
+    all_seconds: bool
+
+    @classmethod
+    def of(cls, partitions: tuple[PartitionLag, ...]) -> Total:
+        """A partition without a commit, or of a topic that does not exist, has no lag and hides none."""
+        records = [one.records for one in partitions if one.records is not None]
+        seconds = [one.seconds for one in partitions if one.seconds is not None]
+        readable = all(one.standing is not Standing.UNREADABLE for one in partitions)
+        aged = all(one.seconds is not None for one in partitions if one.standing is Standing.BEHIND)
+        return cls(
+            records=sum(records) if records else None,
+            seconds=max(seconds, default=None),
+            all_records=readable,
+            all_seconds=readable and aged,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupLag:
-    """Lag of a group: the sum of its partitions' records and the age of the oldest, over what is known."""
+    """Lag of a group: the sum of its partitions' records and the age of the oldest; None as soon as a part of it could
+    not be read, since it would look like all of it."""
 
     group: str
     state: str
     members: int
     partitions: tuple[PartitionLag, ...]
+    problem: str = ""
+
+    @property
+    def total(self) -> Total:
+        return Total.of(self.partitions)
 
     @property
     def records(self) -> int | None:
-        return total_records(self.partitions)
+        return self.total.records if self.total.all_records else None
 
     @property
     def seconds(self) -> float | None:
-        return worst_seconds(self.partitions)
+        return self.total.seconds if self.total.all_seconds else None
 
-
-def total_records(partitions: tuple[PartitionLag, ...]) -> int | None:
-    """None when no partition's lag is known."""
-    known = [partition.records for partition in partitions if partition.records is not None]
-    return sum(known) if known else None
-
-
-def worst_seconds(partitions: tuple[PartitionLag, ...]) -> float | None:
-    """None when no partition's age is known."""
-    return max((partition.seconds for partition in partitions if partition.seconds is not None), default=None)
+    @property
+    def problems(self) -> int:
+        """How many questions about it the brokers did not answer."""
+        return bool(self.problem) + sum(bool(one.problem) for one in self.partitions)

@@ -55,7 +55,8 @@ class LagReader:
     def read(self, groups: Collection[str] = (), *, everyone: bool = False) -> Snapshot:
         """A snapshot of our groups, of those named (patterns allowed), or of everyone's.
 
-        Raises CosmoError when the brokers do not answer in time. A partition that cannot be read is reported as such.
+        Raises CosmoError when no broker answers in time. A group or partition that cannot be read is reported as such,
+        and hinders no other.
         """
         try:
             return self._read(groups, everyone=everyone, deadline=Deadline.after(self._timeout_s))
@@ -81,41 +82,39 @@ class LagReader:
         return matching(groups or ["*"], known)
 
     def _commits(self, names: Sequence[str], deadline: Deadline) -> list[GroupReading]:
-        partitions = brokers.partitions(self._admin, deadline)
+        topics = brokers.topics(self._admin, deadline)
         described = brokers.describe(self._admin, names, deadline)
-        every = [(topic, number) for topic, numbers in partitions.items() for number in numbers]
-        committed = brokers.committed(client_config(self._settings) | QUIET, names, every, deadline)
-        return [self._group(name, described[name], committed[name], partitions) for name in names]
+        every = [(name, number) for name, topic in topics.items() for number in topic.partitions]
+        some = Deadline.after(deadline.remaining_s / 2)  # a coordinator that is away leaves time for the others' logs
+        committed = brokers.committed(client_config(self._settings) | QUIET, names, every, some)
+        return [self._group(name, described[name], committed[name], topics) for name in names]
 
     def _group(
         self,
         name: str,
         members: brokers.Members,
-        committed: dict[brokers.Partition, int],
-        partitions: dict[str, tuple[int, ...]],
+        commits: brokers.Commits,
+        topics: dict[str, brokers.Topic],
     ) -> GroupReading:
         counted = counted_topics(
             expected=self._ours.get(name, ()),
             assigned={topic for topic, _ in members.owners},
-            committed={topic for topic, _ in committed},
+            committed={topic for topic, _ in commits.offsets},
         )
-        readings = [
-            PartitionReading(
-                topic=topic,
-                partition=number,
-                committed_offset=committed.get((topic, number)),
-                log_start_offset=None,
-                log_end_offset=None,
-                owner=members.owners.get((topic, number), ""),
-                problem="" if topic in partitions else "the topic does not exist",
-            )
-            for topic in counted
-            for number in partitions.get(topic, (0,))
-        ]
-        return GroupReading(group=name, state=members.state, members=members.count, partitions=tuple(readings))
+        return GroupReading(
+            group=name,
+            state=members.state,
+            members=members.count,
+            partitions=tuple(
+                _unread(topic, number, members, commits, topics.get(topic))
+                for topic in counted
+                for number in (topics[topic].partitions if topic in topics else ()) or (0,)
+            ),
+            problem=members.problem or _nothing_known(counted, commits),
+        )
 
     def _bounds(self, groups: list[GroupReading], deadline: Deadline) -> list[GroupReading]:
-        wanted = {(p.topic, p.partition) for group in groups for p in group.partitions if not p.problem}
+        wanted = {(p.topic, p.partition) for group in groups for p in group.partitions if _has_log(p)}
         bounds = brokers.log_bounds(self._admin, wanted, deadline)
         return [replace(group, partitions=tuple(_bounded(p, bounds) for p in group.partitions)) for group in groups]
 
@@ -127,17 +126,46 @@ class LagReader:
             at = _next_position(reading)
             if at is None:
                 return reading
-            problem = "its oldest record could not be read in time" if found[at] == "unread" else ""
+            problem = "its oldest record could not be read in time" if found[at] == "unread" else reading.problem
             return replace(reading, oldest=found[at], problem=problem)
 
         return [replace(group, partitions=tuple(seen(p) for p in group.partitions)) for group in groups]
 
 
+def _unread(
+    topic: str, number: int, members: brokers.Members, commits: brokers.Commits, known: brokers.Topic | None
+) -> PartitionReading:
+    """A partition before its log was looked at."""
+    at = topic, number
+    untold = commits.problems.get(at, "")
+    return PartitionReading(
+        topic=topic,
+        partition=number,
+        committed_offset=commits.offsets.get(at),
+        commit_known=not untold,
+        log_start_offset=None,
+        log_end_offset=None,
+        owner=members.owners.get(at, ""),
+        problem=(known.problem if known else "") or untold,
+        exists=known is not None,
+    )
+
+
+def _nothing_known(counted: Collection[str], commits: brokers.Commits) -> str:
+    """Why a group without any topic has none: not because there are none, if nobody told its commits."""
+    return "" if counted else next(iter(commits.problems.values()), "")
+
+
+def _has_log(reading: PartitionReading) -> bool:
+    return reading.exists and (not reading.problem or not reading.commit_known)
+
+
 def _bounded(reading: PartitionReading, bounds: dict[brokers.Partition, brokers.Bounds]) -> PartitionReading:
-    if reading.problem:
+    if not _has_log(reading):
         return reading
     found = bounds[reading.topic, reading.partition]
-    return replace(reading, log_start_offset=found.start, log_end_offset=found.end, problem=found.problem)
+    problem = found.problem or reading.problem
+    return replace(reading, log_start_offset=found.start, log_end_offset=found.end, problem=problem)
 
 
 def _next_position(reading: PartitionReading) -> Position | None:

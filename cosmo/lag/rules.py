@@ -23,21 +23,31 @@ def group_lags(snapshot: Snapshot) -> tuple[GroupLag, ...]:
 
 def _group(reading: GroupReading, now: datetime) -> GroupLag:
     partitions = tuple(partition_lag(partition, now) for partition in reading.partitions)
-    return GroupLag(group=reading.group, state=reading.state, members=reading.members, partitions=partitions)
+    return GroupLag(
+        group=reading.group,
+        state=reading.state,
+        members=reading.members,
+        partitions=partitions,
+        problem=reading.problem,
+    )
 
 
 def standing(reading: PartitionReading) -> Standing:
     """Where the group stands on a partition.
 
-    1. The log's bounds are unknown: unreadable.
-    2. The log is empty: current, committed or not.
-    3. Nothing was ever committed: no commit yet. The whole log is no lag; the group may mean to begin at its end.
-    4. The commit is at the end of the log, or beyond it because the topic was made anew: current.
-    5. The log was read from the commit to its end and held nothing (compaction, transaction markers): current.
-    6. Anything else is behind.
+    1. There is no such topic: no topic.
+    2. The log's bounds are unknown, or, of a log that is not empty, what was committed: unreadable. An answer that did
+       not come is not the same as no commit.
+    3. The log is empty: current, committed or not.
+    4. Nothing was ever committed: no commit yet. The whole log is no lag; the group may mean to begin at its end.
+    5. The commit is at the end of the log, or beyond it because the topic was made anew: current.
+    6. The log was read from the commit to its end and held nothing (compaction, transaction markers): current.
+    7. Anything else is behind.
     """
     start, end, committed = reading.log_start_offset, reading.log_end_offset, reading.committed_offset
-    if start is None or end is None:
+    if not reading.exists:
+        return Standing.NO_TOPIC
+    if start is None or end is None or (start < end and not reading.commit_known):
         return Standing.UNREADABLE
     if start >= end:
         return Standing.CURRENT
@@ -65,6 +75,7 @@ def partition_lag(reading: PartitionReading, now: datetime) -> PartitionLag:
         deleted_unread=deleted,
         owner=reading.owner,
         note="; ".join(_notes(reading, where, deleted)),
+        problem=reading.problem,
     )
 
 
@@ -87,6 +98,8 @@ def _age_s(oldest: OldestRecord, now: datetime) -> float | None:
 
 def _notes(reading: PartitionReading, where: Standing, deleted: int) -> Iterator[str]:
     start, end = reading.log_start_offset or 0, reading.log_end_offset or 0
+    if where is Standing.NO_TOPIC:
+        yield "the topic does not exist"
     if where is Standing.NO_COMMIT:
         yield f"no commit yet; {end - start:,} in the log"
     if where is Standing.CURRENT and (reading.committed_offset or 0) > end:

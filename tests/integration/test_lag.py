@@ -130,6 +130,41 @@ def test_groups_at_different_offsets_of_one_partition_are_each_as_late_as_their_
     assert all(_is_about(lag.seconds, AGE_S - offset) for lag, offset in zip(lags, (0, 3, 7), strict=True))
 
 
+def test_a_commit_that_the_broker_does_not_tell_is_unknown_and_hides_no_other_group(
+    settings: Settings, env: dict[str, str], make_topic: Callable[..., str]
+) -> None:
+    """As long as a transaction is open, the broker does not tell the commit; nor does a coordinator on the move."""
+    topic, prefix = make_topic("told"), settings.topic_prefix
+    known, untold = f"{prefix}known", f"{prefix}untold"
+    _produce(settings, topic, 10)
+    for group in (known, untold):
+        _commit(settings, group, topic, 4)
+    with _commit_in_an_open_transaction(settings, untold, topic, 8):
+        with LagReader(settings, timeout_s=4.0) as reader:
+            lags = {lag.group: lag for lag in group_lags(reader.read([known, untold]))}
+        command = [sys.executable, "-m", "cosmo", "lag", "--json", "--group", f"{prefix}*known", "--group", untold]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert (lags[known].records, lags[known].problems) == (6, 0)
+    assert _is_about(lags[known].seconds, AGE_S - 4)
+    assert (_only(lags[untold]).standing, lags[untold].records) == (Standing.UNREADABLE, None)
+    assert _only(lags[untold]).note.startswith("what was committed is not known: ")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["complete"] is False
+    assert "did not answer" in done.stderr
+
+
+@contextmanager
+def _commit_in_an_open_transaction(settings: Settings, group: str, topic: str, offset: int) -> Iterator[None]:
+    producer = Producer(client_config(settings) | {"transactional.id": group})
+    with _member(settings, group, topic) as member:
+        producer.init_transactions(WAIT_S)
+        producer.begin_transaction()
+        member_of = member.consumer_group_metadata()
+        producer.send_offsets_to_transaction([TopicPartition(topic, 0, offset)], member_of, WAIT_S)
+        yield
+        producer.abort_transaction(WAIT_S)
+
+
 def test_a_group_that_never_committed_has_no_number(settings: Settings, make_topic: Callable[..., str]) -> None:
     topic, group = make_topic("fresh", 2), settings.topic_prefix + "fresh"
     _produce(settings, topic, 10)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -37,3 +38,16 @@ def test_the_document_is_json_with_null_for_what_nobody_knows() -> None:
     (written,) = document["groups"]
     assert (written["group"], written["records"], written["seconds"]) == ("g", None, None)
     assert written["partitions"][0]["standing"] == "no commit yet"
+    assert document["complete"] is True
+
+
+def test_the_document_says_that_it_is_not_complete_and_what_is_missing() -> None:
+    told = PartitionReading(topic="t", partition=0, committed_offset=5, log_start_offset=0, log_end_offset=5)
+    untold = replace(told, partition=1, committed_offset=None, commit_known=False, problem="no coordinator")
+    group = GroupReading(group="g", state="UNKNOWN", members=0, partitions=(told, untold), problem="no answer")
+    taken_at = datetime(2026, 11, 24, tzinfo=UTC)
+    document = as_document(taken_at, group_lags(Snapshot(taken_at=taken_at, groups=(group,))))
+    assert document["complete"] is False
+    (written,) = document["groups"]
+    assert (written["records"], written["members"], written["problem"]) == (None, None, "no answer")
+    assert [one["problem"] for one in written["partitions"]] == ["", "no coordinator"]

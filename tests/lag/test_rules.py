@@ -76,6 +76,30 @@ def _record(offset: int, age_s: float | None = 30) -> OldestRecord:
             id="no leader",
         ),
         pytest.param(
+            replace(_reading(committed=None, problem="no coordinator"), commit_known=False),
+            Standing.UNREADABLE,
+            None,
+            None,
+            "no coordinator",
+            id="commit not told",
+        ),
+        pytest.param(
+            replace(_reading(committed=None, end=0, problem="no coordinator"), commit_known=False),
+            Standing.CURRENT,
+            0,
+            0.0,
+            "no coordinator",
+            id="commit not told of an empty log",
+        ),
+        pytest.param(
+            replace(_reading(committed=None, start=None, end=None), exists=False),
+            Standing.NO_TOPIC,
+            None,
+            None,
+            "the topic does not exist",
+            id="no topic",
+        ),
+        pytest.param(
             _reading(committed=40, oldest="unread", problem="too slow"),
             Standing.BEHIND,
             60,
@@ -156,6 +180,18 @@ def test_a_group_is_as_late_as_its_oldest_record_and_as_far_behind_as_all_its_pa
         replace(_reading(committed=None), partition=2),
     )
     assert (group.records, group.seconds) == (61, 50.0)
+
+
+def test_a_part_that_could_not_be_read_leaves_no_total_that_looks_like_all_of_it() -> None:
+    known = _reading(committed=40, oldest=_record(40, age_s=5))
+    untold = replace(_reading(committed=None, problem="no coordinator"), commit_known=False, partition=1)
+    unaged = replace(_reading(committed=90, problem="too slow"), partition=2)
+    group = _group(known, untold)
+    assert (group.records, group.seconds, group.problems) == (None, None, 1)
+    assert (group.total.records, group.total.seconds) == (60, 5.0)
+    group = _group(known, unaged)
+    assert (group.records, group.seconds, group.problems) == (70, None, 1)
+    assert group.total.seconds == 5.0
 
 
 def test_a_group_without_any_known_partition_has_no_lag_rather_than_none_at_all() -> None:
