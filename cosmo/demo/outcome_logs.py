@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from datetime import datetime
+from typing import Any, Protocol, cast
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
@@ -13,7 +16,7 @@ from schemas.codec import Codec
 from schemas.errors import BadRecord
 from schemas.framing import Headers
 from schemas.records import EntityIntent, EntityKind, Intent, RejectedIntent
-from schemas.registry import Registry
+from schemas.registry import Registry, SchemaLookup
 from streams import topics
 from streams.kafka.clients import log_reader
 from streams.kafka.dead_letters import PREFIX
@@ -35,6 +38,8 @@ class Outcomes:
     """By source topic and reason."""
     entities: dict[Entity, int] = field(default_factory=dict)
     """Entities named so far, and the largest support among their intents."""
+    learned: dict[Entity, datetime] = field(default_factory=dict)
+    """When the newest intent of each was made."""
 
     @property
     def kept(self) -> int:
@@ -49,45 +54,67 @@ class Outcomes:
     def add_entity(self, record: EntityIntent) -> None:
         entity = record.entity_kind, record.entity_key
         self.entities[entity] = max(self.entities.get(entity, 0), record.intent.support)
+        made = record.intent.generated_time
+        self.learned[entity] = max(self.learned.get(entity, made), made)
+
+
+RECORDS: Mapping[str, type] = {
+    topics.INTENTS.name: Intent,
+    topics.REJECTED_INTENTS.name: RejectedIntent,
+    topics.ENTITY_INTENTS.name: EntityIntent,
+}
+DEAD = {topic.dlq: topic.name for process in topics.CONSUMED.values() for topic in process}
+
+
+class Consuming(Protocol):
+    """The part of a consumer that is needed, once it is assigned."""
+
+    def consume(self, num_messages: int, timeout: float) -> list[Message]: ...
 
 
 class OutcomeLogs:
-    """Reads on from where it was at each call of `read`. Not thread-safe; belongs to no group."""
+    """Reads on from where it was at each call of `read`. Not thread-safe."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, consumer: Consuming, registry: SchemaLookup, prefix: str = "") -> None:
         self.outcomes = Outcomes()
-        self._prefix = settings.topic_prefix
-        self._registry = Registry(settings)
-        self._consumer: Consumer = log_reader(settings)
-        self._codecs: dict[str, Codec[Any]] = {
-            topics.INTENTS.name: Codec(topics.INTENTS.name, Intent, self._registry),
-            topics.REJECTED_INTENTS.name: Codec(topics.REJECTED_INTENTS.name, RejectedIntent, self._registry),
-            topics.ENTITY_INTENTS.name: Codec(topics.ENTITY_INTENTS.name, EntityIntent, self._registry),
-        }
-        self._dead = {topic.dlq: topic.name for process in topics.CONSUMED.values() for topic in process}
-        self._consumer.assign(
-            [
-                TopicPartition(self._prefix + name, partition, 0)
-                for name in (*self._codecs, *self._dead)
-                for partition in range(settings.topic_partitions)
-            ]
-        )
+        self._consumer = consumer
+        self._prefix = prefix
+        self._waiting: deque[Message] = deque()
+        self._codecs: dict[str, Codec[Any]] = {name: Codec(name, kind, registry) for name, kind in RECORDS.items()}
+
+    @classmethod
+    @contextmanager
+    def of(cls, settings: Settings) -> Iterator[OutcomeLogs]:
+        """On the brokers and the registry of these settings; belongs to no group."""
+        with ExitStack() as undo:
+            registry = undo.enter_context(closing(Registry(settings)))
+            consumer: Consumer = undo.enter_context(closing(log_reader(settings)))
+            consumer.assign(
+                [
+                    TopicPartition(settings.topic_prefix + name, partition, 0)
+                    for name in (*RECORDS, *DEAD)
+                    for partition in range(settings.topic_partitions)
+                ]
+            )
+            yield cls(consumer, registry, settings.topic_prefix)
 
     def read(self, timeout_s: float) -> Outcomes:
-        """Take in what is there, waiting for the first record at most this long."""
-        for message in self._consumer.consume(BATCH, timeout_s):
-            if message.error() is None:
-                self._take(message)
-        return self.outcomes
+        """Take in what is there, waiting for the first record at most this long.
 
-    def close(self) -> None:
-        self._consumer.close()
-        self._registry.close()
+        Raises CosmoError when the registry does not tell a schema; what was fetched is taken in by the next call.
+        """
+        if not self._waiting:
+            self._waiting.extend(self._consumer.consume(BATCH, timeout_s))
+        while self._waiting:
+            if self._waiting[0].error() is None:
+                self._take(self._waiting[0])
+            self._waiting.popleft()
+        return self.outcomes
 
     def _take(self, message: Message) -> None:
         name = (message.topic() or "").removeprefix(self._prefix)
-        if name in self._dead:
-            self.outcomes.dead[self._dead[name], _reason(message)] += 1
+        if name in DEAD:
+            self.outcomes.dead[DEAD[name], _reason(message)] += 1
             return
         value = message.value()
         if name == topics.INTENTS.name and value is None:

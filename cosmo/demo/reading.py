@@ -28,6 +28,14 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A source of figures that has not answered for ``seconds``, and why."""
+
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """Everything at one instant."""
 
@@ -39,15 +47,19 @@ class Reading:
     dead_letters: Mapping[str, int] | None = None
     """By ``topic reason``."""
     entities: int | None = None
-    """Queries and products that have features in the store."""
+    """Queries and products that have features in the store, from whatever run."""
+    learned_now: int | None = None
+    """Of them, those whose features hold an intent that was made in this run."""
     askable: Sequence[str] = ()
     """The newest queries that have features: whoever asks about them gets an answer."""
     queued_pairs: int | None = None
     newest: Sequence[Intent] = ()
     first_feature_s: float | None = None
-    """Seconds from the start of this run until features were seen; None while there are none."""
+    """Seconds from the start of this run until a feature was seen that this run has learned; None while none is."""
     rss_bytes: int | None = None
     peak_rss_bytes: int | None = None
+    unread: Mapping[str, Unread] = field(default_factory=dict)
+    """The sources that do not answer, by name; all that comes from them is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +93,9 @@ class Sent:
 
 
 def summary(reading: Reading, sent: Sent, *, started_at: datetime, seconds: float, ending: str) -> dict[str, Any]:
-    """``.cosmo/summary.json``. Null is unknown; ``ending`` is one of `cosmo.demo.ending.Ending`."""
+    """``.cosmo/summary.json``. Null is unknown, and ``unread`` says which source did not answer; ``ending`` is one of
+    `cosmo.demo.ending.Ending`."""
+    unread = reading.unread
     return {
         "started_at": started_at.isoformat(),
         "seconds": round(seconds, 1),
@@ -98,7 +112,9 @@ def summary(reading: Reading, sent: Sent, *, started_at: datetime, seconds: floa
         "prompts": reading.prompts,
         "intents": {"kept": reading.intents_kept, "rejected": reading.rejected},
         "entities_with_features": reading.entities,
+        "entities_learned_in_this_run": reading.learned_now,
         "waiting": {"pairs": reading.queued_pairs, "records": {stage.name: stage.lag for stage in reading.stages}},
         "seconds_to_first_feature": None if reading.first_feature_s is None else round(reading.first_feature_s, 1),
         "peak_memory_bytes": reading.peak_rss_bytes,
+        "unread": {source: {"seconds": round(one.seconds, 1), "reason": one.reason} for source, one in unread.items()},
     }

@@ -116,6 +116,7 @@ class _Run:
                 pids=lambda: [*_pids(stack), *children.pids, *others],
                 infer_port=port_of("infer", connected),
                 started_s=self.started_s,
+                started_at=self.started_at,
             )
         )
         flow = _Flow(self, connected, children, watch, known, home)

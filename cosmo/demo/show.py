@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cosmo.demo.reading import Reading, Sent
+from cosmo.lag.document import duration
 from features.lookup.answers import Answer
 
 PLAIN_EVERY_S = 5.0
@@ -74,7 +75,15 @@ def line_of(reading: Reading, sent: Sent, seconds: float) -> str:
     parts = [f"{seconds:4.0f} s", f"sent {sent.sent:,} (refused {refused:,})"]
     parts += [f"{stage.name} {shown(stage.taken)} (lag {shown(stage.lag)})" for stage in reading.stages]
     parts += [f"intents {shown(reading.intents_kept)}", f"entities {shown(reading.entities)}"]
-    return " · ".join(parts)
+    return " · ".join([*parts, *unread(reading)])
+
+
+def unread(reading: Reading) -> list[str]:
+    """Which figures are unknown because their source does not answer, and for how long."""
+    return [
+        f"{source} not read for {duration(one.seconds)}: {one.reason.rstrip('.')}"
+        for source, one in reading.unread.items()
+    ]
 
 
 def shown(number: int | None) -> str:

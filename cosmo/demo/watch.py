@@ -7,9 +7,10 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Self
 
 import httpx
@@ -20,22 +21,29 @@ from confluent_kafka.admin import AdminClient
 from cosmo.demo.background import Background
 from cosmo.demo.outcome_logs import Entity, OutcomeLogs, Outcomes
 from cosmo.demo.reading import Reading
+from cosmo.demo.sources import Freshness, RisingCount, Source, without
 from cosmo.demo.stages import stages, written
 from cosmo.lag.reader import LagReader
 from cosmo.lag.rules import group_lags
 from cosmo.runtime import logs
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
+from features.online.format import decode_row
 from features.online.redis_store import RedisStore, connect
 from features.online.store import Ref
+from features.rows import Value
 from features.views import PRODUCT_COMPLEMENTS, PRODUCT_INTENTS, QUERY_INTENTS, View
 from schemas.records import EntityKind
 from streams import topics
 from streams.kafka.clients import admin
 
-EVERY_S = 1.0
-LAG_EVERY_S = 3.0
-"""Asking for the offsets of every group costs the broker and us a tenth of a second."""
+EVERY_S: Mapping[Source, float] = {
+    Source.OUTCOMES: 1.0,
+    Source.STORE: 1.0,
+    Source.OFFSETS: 3.0,  # asking for every group's costs the broker and us a tenth of a second
+    Source.PROMPTS: 3.0,
+}
+TURN_S = 1.0
 SETTLE_S = 15.0
 ASKED_AT_ONCE = 500
 ASKABLE = 5
@@ -51,15 +59,19 @@ log = logs.get(__name__)
 @dataclass(slots=True, kw_only=True)
 class Watch:
     """``pids`` tells which processes count as ours; ``infer_port`` is where infer serves its metrics; ``started_s`` is
-    the beginning of the run on the monotonic clock."""
+    the beginning of the run on the monotonic clock, ``started_at`` by the calendar."""
 
     settings: Settings
     pids: Callable[[], Iterable[int]]
     infer_port: int
     started_s: float
+    started_at: datetime
     _latest: Reading = field(default_factory=Reading)
+    _freshness: Freshness = field(default_factory=lambda: Freshness.since(time.monotonic()))
+    _prompts: RisingCount = field(default_factory=RisingCount)
     _outcomes: Outcomes = field(default_factory=Outcomes)
     _featured: set[Entity] = field(default_factory=set)
+    _learned_now: set[Entity] = field(default_factory=set)
     _closing: threading.Event = field(default_factory=threading.Event)
     _running: Background | None = None
 
@@ -74,10 +86,10 @@ class Watch:
 
     @property
     def latest(self) -> Reading:
-        """The newest reading. Raises what broke the watching, if anything did: old figures must not look like new."""
+        """The newest reading, without what is old. Raises what broke the watching, if anything did."""
         if self._running is not None:
             self._running.done()
-        return self._latest
+        return without(self._latest, self._freshness.unread(time.monotonic()))
 
     def best(self, kind: EntityKind, count: int) -> list[str]:
         """Keys of entities that have features, best supported first."""
@@ -85,24 +97,34 @@ class Watch:
         return [key for _, key in sorted(known) if (kind, key) in self._featured][:count]
 
     def _run(self) -> None:
-        looking = _Looking(self.settings)
-        self._outcomes = looking.outcome_logs.outcomes
-        try:
-            with LagReader(self.settings) as lag:
+        with LagReader(self.settings) as lag, OutcomeLogs.of(self.settings) as outcome_logs:
+            self._outcomes = outcome_logs.outcomes
+            with closing(_Looking(self.settings, outcome_logs)) as looking:
                 while not self._closing.is_set():
                     began_s = time.monotonic()
                     self._look(looking, lag)
-                    self._closing.wait(max(0.0, began_s + EVERY_S - time.monotonic()))
-        finally:
-            looking.close()
+                    self._closing.wait(max(0.0, began_s + TURN_S - time.monotonic()))
 
     def _look(self, looking: _Looking, lag: LagReader) -> None:
-        """Each part by itself: one that does not answer keeps its last figures and hinders no other."""
-        for part in (self._outcome_figures, self._store_figures, self._offset_figures):
+        """Each source by itself: one that does not answer hinders no other, and its figures grow old."""
+        parts = {
+            Source.OUTCOMES: self._outcome_figures,
+            Source.STORE: self._store_figures,
+            Source.OFFSETS: self._offset_figures,
+            Source.PROMPTS: self._prompt_figures,
+        }
+        for source, part in parts.items():
+            now_s = time.monotonic()
+            if now_s < looking.due_s.get(source, 0.0):
+                continue
+            looking.due_s[source] = now_s + EVERY_S[source]
             try:
                 self._latest = part(self._latest, looking, lag)
-            except (CosmoError, KafkaException) as error:
-                log.debug("a figure is not to be had", reason=str(error))
+            except (CosmoError, KafkaException, httpx.HTTPError) as error:
+                log.debug("a figure is not to be had", source=source, reason=str(error))
+                self._freshness.failed(source, str(error))
+            else:
+                self._freshness.read(source, now_s)
         self._latest = self._with_processes(self._latest)
 
     def _outcome_figures(self, reading: Reading, looking: _Looking, _lag: LagReader) -> Reading:
@@ -116,34 +138,40 @@ class Watch:
         )
 
     def _store_figures(self, reading: Reading, looking: _Looking, _lag: LagReader) -> Reading:
-        unseen = [entity for entity in self._outcomes.entities if entity not in self._featured]
-        fresh = looking.with_features(unseen[:ASKED_AT_ONCE])
-        self._featured |= fresh
-        queries = (key for kind, key in unseen if kind is EntityKind.QUERY and (kind, key) in fresh)
-        askable = (*reading.askable, *queries)[-ASKABLE:]
+        began = self.started_at.replace(microsecond=0)  # features keep the second
+        asked = [entity for entity, made in self._outcomes.learned.items() if self._has_more(entity, made >= began)]
+        asked.sort(key=self._featured.__contains__)  # first those of which nothing was seen at all
+        found = looking.features(asked[:ASKED_AT_ONCE])
+        queries = [key for kind, key in found if kind is EntityKind.QUERY and (kind, key) not in self._featured]
+        self._featured |= found.keys()
+        self._learned_now |= {entity for entity, updated_at in found.items() if updated_at and updated_at >= began}
         first_s = reading.first_feature_s
-        if self._featured and first_s is None:
+        if self._learned_now and first_s is None:
             first_s = time.monotonic() - self.started_s
-        return replace(reading, entities=len(self._featured), first_feature_s=first_s, askable=askable)
+        return replace(
+            reading,
+            entities=len(self._featured),
+            learned_now=len(self._learned_now),
+            first_feature_s=first_s,
+            askable=(*reading.askable, *queries)[-ASKABLE:],
+        )
+
+    def _has_more(self, entity: Entity, learned_now: bool) -> bool:
+        """Whether the store may have something of the entity that was not seen there yet."""
+        return entity not in self._featured or (learned_now and entity not in self._learned_now)
 
     def _offset_figures(self, reading: Reading, looking: _Looking, lag: LagReader) -> Reading:
-        now_s = time.monotonic()
-        if now_s < looking.offsets_due_s:
-            return reading
-        looking.offsets_due_s = now_s + LAG_EVERY_S
         groups = {group.group: group for group in group_lags(lag.read())}
         ends = written(looking.admin, self.settings)
         found = stages(groups, ends, reading.entities, self.settings.topic_prefix)
         queued = next((stage.lag for stage in found if stage.name == "infer"), None)
         pairs = ends[topics.BEHAVIOR_PAIRS.name]
-        return replace(reading, stages=found, pairs=pairs, queued_pairs=queued, prompts=self._prompts())
+        return replace(reading, stages=found, pairs=pairs, queued_pairs=queued)
 
-    def _prompts(self) -> int | None:
-        with suppress(httpx.HTTPError):
-            page = httpx.get(f"http://127.0.0.1:{self.infer_port}/metrics", timeout=1.0, trust_env=False).text
-            counts = _PROMPTS.findall(page)
-            return int(sum(map(float, counts))) if counts else None
-        return self._latest.prompts
+    def _prompt_figures(self, reading: Reading, _looking: _Looking, _lag: LagReader) -> Reading:
+        page = httpx.get(f"http://127.0.0.1:{self.infer_port}/metrics", timeout=1.0, trust_env=False)
+        counts = _PROMPTS.findall(page.raise_for_status().text)  # none before the first prompt
+        return replace(reading, prompts=self._prompts.total(int(sum(map(float, counts)))))
 
     def _with_processes(self, reading: Reading) -> Reading:
         rss = sum(map(_rss_bytes, self.pids()))
@@ -153,31 +181,38 @@ class Watch:
 class _Looking:
     """The connections of the watching thread."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.outcome_logs = OutcomeLogs(settings)
+    def __init__(self, settings: Settings, outcome_logs: OutcomeLogs) -> None:
+        self.outcome_logs = outcome_logs
         self.admin: AdminClient = admin(settings)
-        self.offsets_due_s = 0.0
+        self.due_s: dict[Source, float] = {}
         self._loop = asyncio.new_event_loop()
         self._store: RedisStore = connect(settings)
 
-    def with_features(self, entities: list[Entity]) -> set[Entity]:
-        """Those of the entities of which the store holds a row. Raises StoreUnreachable or StoreRefused."""
+    def features(self, entities: list[Entity]) -> dict[Entity, datetime | None]:
+        """Those of the entities of which the store holds a row, and when the newest intent in it was made. Raises
+        StoreUnreachable or StoreRefused."""
         asked = [(entity, view) for entity in entities for view in _VIEWS[entity[0]]]
-        if not asked:
-            return set()
         refs = [Ref(view, key) for (_, key), view in asked]
         rows = self._loop.run_until_complete(self._store.read(refs, {ref.view: ("updated_at",) for ref in refs}))
-        return {entity for (entity, _), row in zip(asked, rows, strict=True) if row.version is not None}
+        found: dict[Entity, datetime | None] = {}
+        for (entity, view), row in zip(asked, rows, strict=True):
+            if row.version is not None:
+                found[entity] = _newer(found.get(entity), decode_row(view, row.fields, ("updated_at",))["updated_at"])
+        return found
 
     def close(self) -> None:
         with ExitStack() as undo:
             undo.callback(self._loop.close)
             undo.callback(lambda: self._loop.run_until_complete(self._store.close()))
-            undo.callback(self.outcome_logs.close)
 
 
 def _flat(dead: Counter[tuple[str, str]]) -> dict[str, int]:
     return {f"{topic} {reason}": count for (topic, reason), count in dead.most_common()}
+
+
+def _newer(one: datetime | None, other: Value) -> datetime | None:
+    known = [instant for instant in (one, other) if isinstance(instant, datetime)]
+    return max(known, default=None)
 
 
 def _rss_bytes(pid: int) -> int:

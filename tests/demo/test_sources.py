@@ -1,0 +1,228 @@
+"""A figure whose source does not answer is unknown, and says since when and why; an old one is never shown as new."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from confluent_kafka import KafkaError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cosmo.cli.demo import print_results
+from cosmo.demo.outcome_logs import Entity, OutcomeLogs
+from cosmo.demo.reading import Reading, Sent, Stage, Unread, summary
+from cosmo.demo.show import Results, line_of
+from cosmo.demo.sources import STALE_S, Freshness, RisingCount, Source, without
+from cosmo.demo.watch import Watch
+from cosmo.runtime.settings import Settings
+from features.errors import StoreUnreachable
+from schemas.codec import Codec
+from schemas.errors import RegistryUnreachable
+from schemas.fixed_registry import FixedRegistry
+from schemas.records import EntityIntent, EntityKind
+from tests.features.examples import intent
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 700_000, tzinfo=UTC)
+MILK: Entity = (EntityKind.QUERY, "milk")
+TEA: Entity = (EntityKind.QUERY, "tea")
+FULL = Reading(
+    stages=(Stage(name="ingest", taken=5, given=4, refused=0, lag=0, lag_s=0.0),),
+    pairs=3,
+    prompts=9,
+    intents_kept=2,
+    rejected={"echo": 1},
+    dead_letters={"query-purchase null_value": 1},
+    entities=2,
+    learned_now=1,
+    askable=("milk",),
+    queued_pairs=1,
+    newest=(intent(),),
+    first_feature_s=12.0,
+)
+
+
+def test_a_source_is_unread_once_its_last_answer_is_old_and_again_read_with_the_next() -> None:
+    freshness = Freshness.since(100.0)
+    for source in Source:
+        freshness.read(source, 100.0)
+    freshness.failed(Source.PROMPTS, "refused")
+    assert freshness.unread(100.0 + STALE_S) == {}
+    for source in set(Source) - {Source.PROMPTS}:
+        freshness.read(source, 130.0)
+    assert freshness.unread(131.0) == {Source.PROMPTS: Unread(seconds=31.0, reason="refused")}
+    freshness.read(Source.PROMPTS, 132.0)
+    assert freshness.unread(132.0) == {}
+
+
+def test_a_watcher_that_hangs_makes_everything_unknown_without_a_word_from_it() -> None:
+    assert set(Freshness.since(0.0).unread(STALE_S + 1.0)) == set(Source)
+
+
+@pytest.mark.parametrize(
+    ("source", "unknown"),
+    [
+        (Source.OUTCOMES, {"intents_kept", "rejected", "dead_letters"}),
+        (Source.STORE, {"entities", "learned_now", "askable"}),
+        (Source.OFFSETS, {"stages", "pairs", "queued_pairs"}),
+        (Source.PROMPTS, {"prompts"}),
+    ],
+)
+def test_the_figures_of_an_unread_source_are_unknown_and_no_others(source: Source, unknown: set[str]) -> None:
+    shown = without(FULL, {source: Unread(seconds=31.0, reason="refused")})
+    changed = {name for name in Reading.__slots__ if getattr(shown, name) != getattr(FULL, name)}
+    assert changed == unknown | {"unread"}
+    assert shown.first_feature_s == 12.0
+
+
+def test_people_and_the_summary_are_told_which_source_is_silent_and_since_when(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    silent = without(FULL, {Source.OFFSETS: Unread(seconds=31.25, reason="no broker.")})
+    line = line_of(silent, Sent(), 60.0)
+    assert "ingest ? (lag ?)" in line
+    assert "the groups' offsets not read for 31 s: no broker" in line
+    document = json.loads(json.dumps(summary(silent, Sent(), started_at=NOW, seconds=60.0, ending="limit")))
+    assert document["pairs"] is None
+    assert document["waiting"] == {"pairs": None, "records": {"ingest": None}}
+    assert document["unread"] == {"the groups' offsets": {"seconds": 31.2, "reason": "no broker."}}
+    print_results(
+        Results(answers=(), addresses=(), reading=silent, sent=Sent(), remaining="", serving=False, ending="Over.")
+    )
+    assert "Not known: the groups' offsets not read for 31 s" in capsys.readouterr().out
+
+
+@given(st.lists(st.lists(st.integers(0, 50)), max_size=5))
+def test_a_count_goes_on_when_its_process_begins_anew(lives: list[list[int]]) -> None:
+    count, total, seen = RisingCount(), 0, 0
+    for rises in lives:
+        now = 0
+        for rise in (0, *rises):
+            now += rise
+            seen = count.total(now)
+        total += now
+    assert seen == total
+
+
+@dataclass(slots=True)
+class Looking:
+    """A store with the instants of its rows; silent where it is told to be."""
+
+    rows: dict[Entity, datetime | None] = field(default_factory=dict)
+    silent: bool = False
+    due_s: dict[Source, float] = field(default_factory=dict)
+    outcome_logs: Any = None
+
+    def features(self, entities: list[Entity]) -> dict[Entity, datetime | None]:
+        if self.silent:
+            raise StoreUnreachable("Redis does not answer.")
+        return {entity: self.rows[entity] for entity in entities if entity in self.rows}
+
+
+def _watch() -> Watch:
+    return Watch(settings=Settings(), pids=list, infer_port=1, started_s=0.0, started_at=NOW)
+
+
+def _learn(watch: Watch, entity: Entity, when: datetime) -> None:
+    made = intent(generated_time=when)
+    watch._outcomes.add_entity(EntityIntent(entity_kind=entity[0], entity_key=entity[1], intent=made))
+
+
+def test_the_first_feature_of_a_run_is_one_that_this_run_has_learned() -> None:
+    earlier, now = NOW - timedelta(hours=1), NOW + timedelta(seconds=9)
+    watch, looking = _watch(), Looking(rows={MILK: earlier})
+    _learn(watch, MILK, earlier)
+    found = watch._store_figures(Reading(), looking, None)  # type: ignore[arg-type]  # all of it that is asked
+    assert (found.entities, found.learned_now, found.first_feature_s, found.askable) == (1, 0, None, ("milk",))
+    _learn(watch, MILK, now)  # made, and not in the store yet
+    found = watch._store_figures(found, looking, None)  # type: ignore[arg-type]
+    assert (found.learned_now, found.first_feature_s) == (0, None)
+    looking.rows[MILK] = now
+    found = watch._store_figures(found, looking, None)  # type: ignore[arg-type]
+    assert (found.entities, found.learned_now, found.askable) == (1, 1, ("milk",))
+    assert found.first_feature_s is not None
+
+
+def test_a_feature_of_the_second_in_which_the_run_began_is_its_own() -> None:
+    watch, looking = _watch(), Looking(rows={TEA: NOW.replace(microsecond=0)})
+    _learn(watch, TEA, NOW)
+    assert watch._store_figures(Reading(), looking, None).learned_now == 1  # type: ignore[arg-type]
+
+
+def test_a_source_that_fails_hinders_no_other_and_its_figures_grow_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = iter([200, 500])
+
+    def answer(url: str, **_: object) -> httpx.Response:
+        page = 'cosmo_lm_prompts_total{outcome="ok"} 7.0\n'
+        return httpx.Response(next(prompts), text=page, request=httpx.Request("GET", url))
+
+    monkeypatch.setattr(httpx, "get", answer)
+    monkeypatch.setattr(Watch, "_outcome_figures", lambda _self, reading, *_: replace(reading, intents_kept=3))
+    monkeypatch.setattr(Watch, "_offset_figures", lambda _self, reading, *_: replace(reading, pairs=4))
+    watch, looking = _watch(), Looking(silent=True)
+    for _ in range(2):
+        looking.due_s.clear()
+        watch._look(looking, None)  # type: ignore[arg-type]
+    assert (watch.latest.intents_kept, watch.latest.pairs, watch.latest.prompts) == (3, 4, 7)
+    watch._freshness = replace(watch._freshness, began_s=-STALE_S, _read_s={})
+    assert watch.latest.unread[Source.STORE].reason == "Redis does not answer."
+    assert "500" in watch.latest.unread[Source.PROMPTS].reason
+    assert watch.latest.prompts is None
+
+
+@dataclass(slots=True)
+class Message:
+    """One record of the entities' topic."""
+
+    sent: bytes
+
+    def error(self) -> KafkaError | None:
+        return None
+
+    def topic(self) -> str:
+        return "entity-intents"
+
+    def value(self) -> bytes:
+        return self.sent
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        return []
+
+
+class OneFetch:
+    """A consumer that hands out its records once."""
+
+    def __init__(self, messages: list[Message]) -> None:
+        self._messages = messages
+
+    def consume(self, num_messages: int, timeout: float) -> Any:
+        given, self._messages = self._messages, []
+        return given
+
+
+class FailingCodec:
+    """A codec whose registry is away at its second record, once."""
+
+    def __init__(self, codec: Codec[EntityIntent]) -> None:
+        self._codec = codec
+        self._calls = 0
+
+    def decode(self, value: bytes, headers: Any) -> EntityIntent:
+        self._calls += 1
+        if self._calls == 2:
+            raise RegistryUnreachable("The registry does not answer.")
+        return self._codec.decode(value, headers)
+
+
+def test_what_was_fetched_while_the_registry_was_away_is_counted_when_it_is_back() -> None:
+    codec = Codec("entity-intents", EntityIntent, FixedRegistry())
+    entities = [EntityIntent(entity_kind=EntityKind.QUERY, entity_key=name, intent=intent()) for name in "abc"]
+    logs = OutcomeLogs(OneFetch([Message(codec.encode(one)) for one in entities]), FixedRegistry())
+    logs._codecs = {"entity-intents": FailingCodec(codec)}  # type: ignore[dict-item]
+    with pytest.raises(RegistryUnreachable):
+        logs.read(0.0)
+    assert [name for _, name in logs.read(0.0).entities] == ["a", "b", "c"]
