@@ -51,16 +51,12 @@ class Worker:
         _on_signals(self.request_stop)
         if not await self._started(self.handler.start()):
             return
+        beside: list[asyncio.Task[None]] = []
+        started = await self._app_started(app)
         try:
-            await app.start()  # here and in no other task, or the app does not stop in time
-        except KafkaConnectionError as error:
-            raise CosmoError(
-                f"Kafka at {self.settings.kafka_bootstrap_servers} does not answer.",
-                advice="Start it with `cosmo stack up`, or set KAFKA_BOOTSTRAP_SERVERS.",
-            ) from error
-        beside = [asyncio.create_task(self._watch(app)), asyncio.create_task(self._background())]
-        try:
-            await self._until_stopped(app)
+            if started:
+                beside += [asyncio.create_task(self._watch(app)), asyncio.create_task(self._background())]
+                await self._until_stopped(app)
         finally:
             for task in beside:
                 task.cancel()
@@ -85,6 +81,31 @@ class Worker:
             return False
         starting.result()
         return True
+
+    async def _app_started(self, app: Any) -> bool:
+        """As `_started`, for the app; in this task and in no other, or the app does not stop in time."""
+        try:
+            async with asyncio.timeout(None) as limit:
+                ending = asyncio.create_task(self._end_at_stop(limit))
+                try:
+                    await app.start()
+                finally:
+                    ending.cancel()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            app.consumer.give_up_start()
+            return False
+        except KafkaConnectionError as error:
+            raise CosmoError(
+                f"Kafka at {self.settings.kafka_bootstrap_servers} does not answer.",
+                advice="Start it with `cosmo stack up`, or set KAFKA_BOOTSTRAP_SERVERS.",
+            ) from error
+        return True
+
+    async def _end_at_stop(self, limit: asyncio.Timeout) -> None:
+        await self._stopping.wait()
+        limit.reschedule(asyncio.get_running_loop().time())
 
     def _app(self) -> faust.App:
         app = build_app(self.settings, self.process)
@@ -192,6 +213,8 @@ class Worker:
     async def _settle(self, app: Any, deadline: Deadline) -> None:
         if self._promises:
             await asyncio.wait(self._promises, timeout=deadline.remaining_s / 2)
+        if not self._ready:
+            return  # nothing is ours (any more, or yet): there is nothing to commit, nor perhaps a consumer that could
         await asyncio.wait_for(app.consumer.commit(), max(1.0, deadline.remaining_s / 2))
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from typing import NoReturn
+
 import typer
 
 app = typer.Typer(
@@ -9,11 +12,29 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 EXIT_S = 1.0
 """What the interpreter may take behind the stop; `Children` and Kubernetes wait a second longer."""
 
 
+def _leave_on_signals() -> None:
+    """Until the worker listens to signals itself, one ends the process at once, and well: nothing has begun."""
+
+    def leave(*_: object) -> NoReturn:
+        raise SystemExit(0)
+
+    for number in SIGNALS:
+        signal.signal(number, leave)
+
+
+def _stop_once() -> None:
+    """What is left is the interpreter's end, and asyncio has given the signals back: a second one would kill us now."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _run(process: str) -> None:
+    _leave_on_signals()
     from cosmo.runtime import logs
     from cosmo.runtime.errors import StopWorker
     from cosmo.runtime.last_resort import LastResort
@@ -22,14 +43,18 @@ def _run(process: str) -> None:
     from cosmo.workers import one
 
     logs.configure(settings(), process=process)
-    last_resort = LastResort(settings().shutdown_s + EXIT_S)
+    last_resort = LastResort(settings().shutdown_s + EXIT_S, exit_s=EXIT_S)
     try:
-        one.run(process, settings(), last_resort.arm)
+        one.run(process, settings(), last_resort)
+    except SystemExit:
+        last_resort.settled()
+        raise
     except StopWorker as stop:
         typer.echo(str(stop), err=True)
         last_resort.exit_code = children.STOPPED_ON_PURPOSE
         raise typer.Exit(children.STOPPED_ON_PURPOSE) from stop
     finally:
+        _stop_once()
         last_resort.arm()
 
 
@@ -60,6 +85,7 @@ def materialize() -> None:
 @app.command("all")
 def every() -> None:
     """All four as child processes, for one machine. One that dies is started again."""
+    _leave_on_signals()
     from cosmo.runtime import logs
     from cosmo.runtime.settings import settings
     from cosmo.workers.all import Children

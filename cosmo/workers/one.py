@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from cosmo.runtime import health, memory
+from cosmo.runtime.last_resort import LastResort
 from cosmo.runtime.settings import Settings
 from schemas.registry import Registry
 from streams.fetch.handler import Handler
@@ -44,10 +45,11 @@ SAMPLE_FETCH_BYTES = 1024 * 1024
 from them to several times more; a larger fetch is not faster."""
 
 
-def run(process: str, settings: Settings, on_stop: Callable[[], None] = lambda: None) -> None:
-    """Run until SIGTERM or SIGINT; raises what broke it. ``on_stop`` is told when the stop begins."""
+def run(process: str, settings: Settings, last_resort: LastResort) -> None:
+    """Run until SIGTERM or SIGINT; raises what broke it. ``last_resort`` is told when the stop begins, and when nothing
+    is left to do: what this waits for from then on is threads."""
     limit(process)
-    asyncio.run(_run(process, settings, on_stop))
+    asyncio.run(_run(process, settings, last_resort))
 
 
 def limit(process: str) -> None:
@@ -58,7 +60,7 @@ def limit(process: str) -> None:
         os.environ.setdefault("POLARS_MAX_THREADS", str(POLARS_THREADS[process]))
 
 
-async def _run(process: str, settings: Settings, on_stop: Callable[[], None]) -> None:
+async def _run(process: str, settings: Settings, last_resort: LastResort) -> None:
     settings = _for(process, settings)
     build: Callable[..., Handler] = import_module(BUILDERS[process]).build
     progress = health.Progress(stalled_after_s=_stalled_after_s(process, settings))
@@ -68,7 +70,8 @@ async def _run(process: str, settings: Settings, on_stop: Callable[[], None]) ->
             dead_letters = DeadLetters(producer, limit=settings.dead_letter_ratio)
             handler = build(settings, producer, dead_letters, registry)
             watch = Watch(process, progress, admin(settings))
-            await Worker(process, settings, handler, watch, on_stop).run()
+            await Worker(process, settings, handler, watch, last_resort.arm).run()
+    last_resort.settled()
 
 
 def _for(process: str, settings: Settings) -> Settings:

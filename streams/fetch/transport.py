@@ -33,9 +33,22 @@ class FetchThread(driver.AIOKafkaConsumerThread):
     """Faust's thread for aiokafka, which reads fetches ahead. Everything here runs in that thread's event loop."""
 
     _prefetch: Prefetch
+    _starting: asyncio.Task[Any] | None = None
+
+    def give_up(self) -> None:
+        """End a start that waits for brokers. The thread would otherwise wait on, and a stop wait for the thread."""
+        starting = self._starting
+        if starting is not None:
+            self.thread_loop.call_soon_threadsafe(starting.cancel)
+
+    def _start_thread(self) -> None:
+        with contextlib.suppress(asyncio.CancelledError):  # given up
+            super()._start_thread()
 
     async def on_start(self) -> None:
+        self._starting = asyncio.current_task()
         await super().on_start()
+        self._starting = None
         conf = self.app.conf
         consumer = self._ensure_consumer()
         self._prefetch = Prefetch(
@@ -97,6 +110,10 @@ class FetchConsumer(driver.Consumer):
     def _new_consumer_thread(self) -> FetchThread:
         return FetchThread(self, loop=self.loop, beacon=self.beacon)
 
+    def give_up_start(self) -> None:
+        """The process is to stop, and does not wait for brokers that may never answer."""
+        self._thread.give_up()  # type: ignore[attr-defined]  # it is ours
+
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's signature
         """Yield one message per partition of what was fetched. Stops when the flow does: what is dropped here was
         not entered in a ledger, and Faust seeks back to the committed offsets before the flow resumes."""
@@ -137,8 +154,10 @@ class FetchConsumer(driver.Consumer):
 
     async def force_commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit what the ledgers allow. What the broker refuses stays committable and is tried again."""
-        assigned = self.assignment()
         offsets = {tp: offset for tp, ledger in self.ledgers.items() if (offset := ledger.committable()) is not None}
+        if not offsets:
+            return False  # also while there is no consumer yet to ask for its assignment
+        assigned = self.assignment()
         mine = {tp: offset for tp, offset in offsets.items() if tp in assigned}
         if not mine or not await self._commit(mine):
             return False

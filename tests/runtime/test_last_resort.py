@@ -46,3 +46,11 @@ def test_who_stops_in_time_is_left_alone() -> None:
     script = HANGING.replace("threading.Thread", "# threading.Thread")
     done = subprocess.run([sys.executable, "-c", script], timeout=30.0, capture_output=True, check=False)
     assert done.returncode == 0
+
+
+def test_a_stop_that_has_come_to_its_end_leaves_waiting_threads_behind_soon_and_exits_0() -> None:
+    script = HANGING.replace("LastResort(0.2)", "LastResort(600.0, exit_s=0.2)")
+    settled = script.replace("sys.exit(0)", "last_resort.settled()\nlast_resort.arm()\nsys.exit(0)")
+    done = subprocess.run([sys.executable, "-c", settled], timeout=30.0, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert b"the stop hangs" not in done.stdout + done.stderr
