@@ -3,7 +3,7 @@
 1. Start the stack and furnish it. 2. Start the workers, tied to this process; and the look-up API, if it shall serve.
 3. Send the input. 4. Wait until all of it is counted and enough entities have features, or a bounded time. 5. Look up
 samples through the readers' own code. 6. Serve until interrupted, if asked. 7. Stop: input, workers, API, stack.
-Whatever happens, nothing that started is left.
+What dies in 3 to 6 is started again, or ends the run with a sentence. Whatever happens, nothing that started is left.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from cosmo.demo import DEFAULT_BASKETS, DEFAULT_SEED, api, interrupts, remembered
+from cosmo.demo import DEFAULT_BASKETS, DEFAULT_SEED, interrupts, remembered
+from cosmo.demo.api import Api
 from cosmo.demo.ending import Bounds, Ending
 from cosmo.demo.feed import Feed
 from cosmo.demo.reading import Sent, summary
@@ -32,11 +33,13 @@ from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
 from cosmo.stack import session
 from cosmo.stack.home import Home, disk_errors
+from cosmo.stack.keeper import Keeper
 from cosmo.stack.parts import Name
 from cosmo.stack.ports import check_free
 from cosmo.stack.stack import Phase, Stack
 from cosmo.workers.all import Children, port_of
 from cosmo.workers.one import PORTS
+from features.errors import StoreUnreachable
 from features.lookup.answers import Answer, Status
 from features.lookup.reader import build
 from schemas.records import EntityKind
@@ -106,36 +109,44 @@ class _Run:
         children = Children(connected, env=env, logs=home.logs, nice=STAND_BACK)
         running.enter_context(children.running())
         self.show.say("The workers start; the input follows.")
-        others: list[int] = [os.getpid()]
+        api = Api(settings=connected, env=env, logs=home.logs)
         if self.options.serve:
-            others.append(running.enter_context(api.serving(connected, env=env, logs=home.logs)))
+            running.enter_context(api.serving())
             self.show.say(f"Look-ups are served at http://127.0.0.1:{connected.lookup_port} from now on.")
         watch = running.enter_context(
             Watch(
                 settings=connected,
-                pids=lambda: [*_pids(stack), *children.pids, *others],
+                pids=lambda: [os.getpid(), *_pids(stack), *children.pids, *api.pids],
                 infer_port=port_of("infer", connected),
                 started_s=self.started_s,
                 started_at=self.started_at,
             )
         )
-        flow = _Flow(self, connected, children, watch, known, home)
+        kept = (Keeper(stack.parts.values()), children, api)
+        flow = _Flow(self, connected, kept, watch, known, home)
         running.callback(flow.write_summary)
         flow.send()
         running.callback(flow.stop)
         flow.until_goal()
-        told = self._tell(flow.results(stack))
+        results = flow.results(stack)
+        self.show.results(results)
+        told = bool(results.answers)
         with suppress(KeyboardInterrupt):
             while self.options.serve:
                 flow.look()
-                if not told and flow.has_features and (results := flow.results(stack)).answers:
-                    told = self._tell(results)
+                told = told or self._tell_late(flow, stack)
         return flow.write_summary()
 
-    def _tell(self, results: Results) -> bool:
-        """Show what came of it; whether there was anything to show."""
-        self.show.results(results)
-        return bool(results.answers)
+    def _tell_late(self, flow: _Flow, stack: Stack) -> bool:
+        """Show what came of it once there is something to show; whether there was. A store that is just being started
+        again is asked again."""
+        if not flow.has_features:
+            return False
+        with suppress(StoreUnreachable):
+            if (results := flow.results(stack)).answers:
+                self.show.results(results)
+                return True
+        return False
 
     def _recall(self, home: Home) -> remembered.Remembered:
         options = self.options
@@ -152,13 +163,20 @@ class _Run:
             self.show.say(f"  {name:<9} {detail if phase is not Phase.READY else f'ready at {detail}'}")
 
 
+class Kept(Protocol):
+    """Processes that are started again when they die."""
+
+    def look(self) -> None:
+        """See whether they run. Raises CosmoError when starting them again does not help."""
+
+
 @dataclass(slots=True)
 class _Flow:
     """The stream while it runs."""
 
     of: _Run
     settings: Settings
-    children: Children
+    kept: Sequence[Kept]
     watch: Watch
     known: remembered.Remembered
     home: Home
@@ -185,8 +203,9 @@ class _Flow:
         self._ending = ending
 
     def look(self) -> None:
-        """One turn: mend what died, show what is."""
-        self.children.look()
+        """One turn: mend what died, show what is. Raises CosmoError for what does not let itself be mended."""
+        for running in self.kept:
+            running.look()
         self._all_sent = self.feed is None or self.feed.look()
         self.of.show.update(self.watch.latest, self.sent, self.seconds)
         time.sleep(LOOK_S)

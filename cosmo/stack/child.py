@@ -12,11 +12,13 @@ import psutil
 
 from cosmo.runtime.deadline import Deadline
 from cosmo.stack import pidfile, spawner
-from cosmo.stack.home import Home
+from cosmo.stack.home import Home, disk_errors, free_bytes
 from cosmo.stack.last_words import last_words
 
 _LOG_BYTES = 32 * 1024 * 1024
 """A log larger than this is set aside (one old log is kept) when its process starts again."""
+_NO_SPACE = b"No space left on device"
+_TOO_LITTLE_BYTES = 1024 * 1024
 
 
 class Child:
@@ -49,7 +51,8 @@ class Child:
         return psutil.Process(self._popen.pid) if self._popen.poll() is None else None
 
     def start(self) -> None:
-        """Start the process, unless it runs already. Returns at once; readiness is asked of the part."""
+        """Start the process, unless it runs already. Returns at once; readiness is asked of the part. Raises
+        DiskFullError."""
         if self.process() is None:
             spawner.call(self._spawn)
 
@@ -79,18 +82,26 @@ class Child:
 
     def last_words(self) -> str:
         """The line of the log since the last start that best says why the process ended."""
+        return last_words(self._said().decode("utf-8", "replace"))
+
+    def disk_was_full(self) -> bool:
+        """Whether it complained of that since the last start, or there was no room left for complaining."""
+        return _NO_SPACE in self._said() or free_bytes(self.log.parent) < _TOO_LITTLE_BYTES
+
+    def _said(self) -> bytes:
         with suppress(FileNotFoundError), self.log.open("rb") as log:
             log.seek(self._log_start)
-            return last_words(log.read().decode("utf-8", "replace"))
-        return ""
+            return log.read()
+        return b""
 
     def _spawn(self) -> None:
-        _set_aside(self.log)
-        with self.log.open("ab") as log:
-            self._log_start = log.tell()
-            self._popen = spawner.popen(self._command(), output=log, tied=self.tied)
-        with suppress(psutil.NoSuchProcess):
-            pidfile.write(self._pid_file, pidfile.PidRecord.of(self._popen.pid))
+        with disk_errors(self.log.parent):
+            _set_aside(self.log)
+            with self.log.open("ab") as log:
+                self._log_start = log.tell()
+                self._popen = spawner.popen(self._command(), output=log, tied=self.tied)
+            with suppress(psutil.NoSuchProcess):
+                pidfile.write(self._pid_file, pidfile.PidRecord.of(self._popen.pid))
 
 
 def stop_all(children: Sequence[Child], deadline: Deadline) -> None:

@@ -41,6 +41,9 @@ class ExternalPart:
     def start(self) -> None:
         """Nothing: it is somebody else's."""
 
+    def revive(self, child: Child) -> None:
+        """Nothing: it has no process here."""
+
     def ready(self) -> bool:
         return self._answers()
 

@@ -48,9 +48,9 @@ class Home:
         with disk_errors(self.root):
             for directory in (self.data, self.logs, self.run, self.cache):
                 directory.mkdir(parents=True, exist_ok=True)
-        free_bytes = shutil.disk_usage(self.root).free
-        if free_bytes < min_free_bytes:
-            what = f"Only {free_bytes / 1e9:.1f} GB are free on the disk of {self.root}; the local stack needs"
+        free = free_bytes(self.root)
+        if free < min_free_bytes:
+            what = f"Only {free / 1e9:.1f} GB are free on the disk of {self.root}; the local stack needs"
             raise DiskFullError(f"{what} {min_free_bytes / 1e9:.1f} GB.", advice=_MORE_ROOM)
 
     @contextmanager
@@ -63,9 +63,10 @@ class Home:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise _busy(self.root, lock) from error
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
+            with disk_errors(self.root):
+                lock.truncate(0)
+                lock.write(str(os.getpid()))
+                lock.flush()
             yield
 
 
@@ -84,6 +85,11 @@ def disk_errors(root: Path) -> Iterator[None]:
             what = f"Cannot write to {error.filename or root}: {error.strerror}."
             raise StackError(what, advice="Set COSMO_HOME to a directory of your own.") from error
         raise
+
+
+def free_bytes(directory: Path) -> int:
+    """What may still be written to the disk of an existing directory."""
+    return shutil.disk_usage(directory).free
 
 
 def _busy(root: Path, lock: IO[str]) -> HomeBusyError:

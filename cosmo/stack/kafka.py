@@ -84,8 +84,9 @@ class KafkaPart(OwnPart):
             say(f"downloading Apache Kafka {KAFKA_VERSION} (43 MB, once)")
             fetch(absent, self._jars)
         for node in self.nodes:
-            self._configure(node.node_id)
-            self._format(node.node_id)
+            with disk_errors(self._home.root):
+                self._configure(node.node_id)
+                self._format(node.node_id)
 
     def ready(self) -> bool:
         self.check_running()
@@ -118,10 +119,9 @@ class KafkaPart(OwnPart):
         return self._home.data / "kafka" / f"server-{node_id}.properties"
 
     def _configure(self, node_id: int) -> None:
-        with disk_errors(self._home.root):
-            self._directory(node_id).mkdir(parents=True, exist_ok=True)
-            text = server_properties(node_id=node_id, ports=self._ports, log_dir=self._directory(node_id))
-            self._properties(node_id).write_text(text)
+        self._directory(node_id).mkdir(parents=True, exist_ok=True)
+        text = server_properties(node_id=node_id, ports=self._ports, log_dir=self._directory(node_id))
+        self._properties(node_id).write_text(text)
 
     def _format(self, node_id: int) -> None:
         """Write the cluster's identity into an empty data directory, once."""

@@ -49,6 +49,9 @@ class Part(Protocol):
     def start(self) -> None:
         """Start what does not run. Returns at once. Raises PortTakenError."""
 
+    def revive(self, child: Child) -> None:
+        """Start one of its processes that has died. Returns at once. Raises PortTakenError."""
+
     def ready(self) -> bool:
         """Ask it once, for a second at most. Raises PartFailedError when there is no use in asking again."""
 
@@ -79,14 +82,21 @@ class OwnPart:
         raise NotImplementedError
 
     def check_startable(self) -> None:
-        for child, ports in zip(self.children, self.listens_on, strict=True):
-            if child.pid is None:
-                check_free(self.label, ports, self.port_setting)
+        for child in self.children:
+            self._check_ports(child)
 
     def start(self) -> None:
         self.check_startable()
         for child in self.children:
             child.start()
+
+    def revive(self, child: Child) -> None:
+        self._check_ports(child)
+        child.start()
+
+    def _check_ports(self, child: Child) -> None:
+        if child.pid is None:
+            check_free(self.label, self.listens_on[list(self.children).index(child)], self.port_setting)
 
     def ready(self) -> bool:
         self.check_running()
@@ -96,15 +106,16 @@ class OwnPart:
         """Raises PartFailedError, or DiskFullError, with the last words of a child that has ended."""
         for child in self.children:
             if child.pid is None:
-                raise _failed(self.label, child)
+                raise ended(self.label, child)
 
     def stop(self, deadline: Deadline) -> None:
         stop_all(self.children, deadline)
 
 
-def _failed(label: str, child: Child) -> PartFailedError | DiskFullError:
-    words = child.last_words()
-    if "No space left on device" in words:
+def ended(label: str, child: Child) -> PartFailedError | DiskFullError:
+    """Why a process that should run does not, by what it has written since its start."""
+    if child.disk_was_full():
         return DiskFullError(f"{label} stopped: its disk is full.", advice="Free some space and start again.")
+    words = child.last_words()
     reason = f": {words}" if words else "."
-    return PartFailedError(f"{label} stopped while starting{reason}", advice=f"Its log is {child.log}.")
+    return PartFailedError(f"{label} stopped{reason}", advice=f"Its log is {child.log}.")

@@ -17,7 +17,7 @@ from cosmo.stack import state
 from cosmo.stack.child import Child, stop_all
 from cosmo.stack.errors import PartFailedError, PartUnreachableError
 from cosmo.stack.external import ExternalPart, replaced
-from cosmo.stack.home import Home
+from cosmo.stack.home import Home, disk_errors
 from cosmo.stack.kafka import KafkaPart
 from cosmo.stack.model import ModelPart
 from cosmo.stack.parts import Name, Part
@@ -110,7 +110,8 @@ class Stack:
         parts = [part for name, part in self.parts.items() if name in names]
         for part in parts:
             part.check_startable()
-        state.save(self.home.run, state.State(ports=self.ports, tied=self.tied))
+        with disk_errors(self.home.root):
+            state.save(self.home.run, state.State(ports=self.ports, tied=self.tied))
         with self.kept_only_if_all_goes_well():
             prepare_all(parts, lambda part, detail: progress(part.name, Phase.PREPARING, detail))
             for part in parts:

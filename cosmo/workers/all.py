@@ -24,25 +24,22 @@ from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
 from cosmo.stack import spawner
+from cosmo.stack.restarts import Restarts
 from cosmo.workers.one import PORTS
 
 log = logs.get(__name__)
 
 STOPPED_ON_PURPOSE = 3
 """Exit code of a worker that must not be started again before somebody has acted."""
-RESTART_PAUSE_S = (1.0, 30.0)
-"""Pause before the first restart, doubled up to the second; a child that ran for a minute begins anew."""
 
 
 @dataclass(slots=True)
 class Child:
-    """One worker and how often it has died in a row."""
+    """One worker and its deaths. It is started again however often it dies: what it waits for may come back."""
 
     process: str
     running: subprocess.Popen[bytes]
-    started_s: float
-    deaths: int = 0
-    due_s: float = 0.0
+    restarts: Restarts
 
 
 @dataclass(slots=True)
@@ -73,7 +70,7 @@ class Children:
         """The four run as long as the block; call `look` a few times a second within it."""
         try:
             for process in PORTS:
-                self._children[process] = Child(process, self._start(process), time.monotonic())
+                self._children[process] = Child(process, self._start(process), Restarts(time.monotonic()))
             yield
         finally:
             self.stop()
@@ -115,12 +112,11 @@ class Children:
             where = f" in {log_of(self.logs, child.process)}" if self.logs else ""
             raise CosmoError(f"The {child.process} worker has stopped.", advice=f"Its last log line{where} says why.")
         now_s = time.monotonic()
-        if not child.due_s:
-            child.deaths = child.deaths + 1 if now_s - child.started_s < 60.0 else 1
-            child.due_s = now_s + min(RESTART_PAUSE_S[1], RESTART_PAUSE_S[0] * 2 ** (child.deaths - 1))
-            log.warning("worker died", process=child.process, code=code, restart_in_s=round(child.due_s - now_s))
-        elif now_s >= child.due_s:
-            child.running, child.started_s, child.due_s = self._start(child.process), now_s, 0.0
+        if (pause_s := child.restarts.died(now_s)) is not None:
+            log.warning("worker died", process=child.process, code=code, restart_in_s=round(pause_s))
+        elif child.restarts.due(now_s):
+            child.running = self._start(child.process)
+            child.restarts.began(now_s)
 
     def stop(self) -> None:
         """SIGTERM to all, and SIGKILL to those that still run at the deadline; none is left on return."""

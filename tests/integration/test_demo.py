@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from cosmo.demo import strangers
 from cosmo.demo.simulation import ORDERS, SEARCHES, Simulation
 from cosmo.stack.ports import Ports
 from tests.support.commands import Cosmo, alone
-from tests.support.processes import until, until_none_runs
+from tests.support.processes import processes_of, until, until_none_runs
 from tests.support.scripted_model import scripted_model
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
@@ -99,6 +100,8 @@ def test_it_ends_when_all_is_counted_and_enough_entities_have_features(learned: 
     assert document["entities_with_features"] >= ENTITIES
     assert document["waiting"]["records"]["ingest"] == 0
     assert 0 < document["seconds_to_first_feature"] <= document["seconds"]
+    assert document["entities_learned_in_this_run"] == document["entities_with_features"]
+    assert document["unread"] == {}
     assert document["pairs"] >= 1
     assert document["prompts"] >= 1
     assert document["intents"]["kept"] >= ENTITIES
@@ -130,6 +133,8 @@ def test_a_second_run_on_a_terminal_sends_nothing_twice_and_serves_until_ctrl_c(
     second = json.loads((learned.home / "summary.json").read_text())
     assert second["events"]["by_topic"] == learned.document["events"]["by_topic"]
     assert second["dead_letters"] == learned.document["dead_letters"]
+    learned_now, first_s = second["entities_learned_in_this_run"], second["seconds_to_first_feature"]
+    assert (first_s is None) == (not learned_now)
 
 
 def test_look_ups_are_served_before_anything_is_learned_and_an_empty_page_comes_again_with_results(
@@ -147,6 +152,46 @@ def test_look_ups_are_served_before_anything_is_learned_and_an_empty_page_comes_
         terminal.press_ctrl_c()
         assert terminal.exit_code(within_s=40.0) == 0
     until_none_runs(tmp_path, within_s=5.0)
+
+
+MORTAL = ("kafka.Kafka", "quarkus", "valkey", "lookup serve", "worker infer")
+"""One process of each kind, by a piece of its command line; the model is not the demonstration's here."""
+
+
+def test_whatever_dies_while_it_serves_is_started_again_and_it_says_so(learned: Learned) -> None:
+    with _terminal(learned.cosmo, *SMALL) as terminal:
+        assert terminal.shows("How to go on", within_s=120.0), terminal.text
+        victims = {name: _running(learned.home, name) for name in MORTAL}
+        for victim in victims.values():
+            os.kill(victim, signal.SIGKILL)
+
+        def all_back() -> bool:
+            terminal.shows("", within_s=0.0)
+            return all(_running(learned.home, name) not in {0, victim} for name, victim in victims.items())
+
+        assert until(all_back, within_s=60.0), terminal.text[-3000:]
+        assert until(lambda: _ready(learned.cosmo) and _answers(learned.lookup_port), within_s=90.0)
+        for said in ("a part of the stack died", "worker died", "the look-up API died"):
+            assert said in terminal.text
+        terminal.press_ctrl_c()
+        assert terminal.exit_code(within_s=40.0) == 0
+    until_none_runs(learned.home, within_s=5.0)
+    second = json.loads((learned.home / "summary.json").read_text())
+    assert second["dead_letters"] == learned.document["dead_letters"]
+
+
+def _running(home: Path, name: str) -> int:
+    """The process of that name, 0 for none."""
+    for process in processes_of(home):
+        with suppress(psutil.NoSuchProcess):
+            if name in " ".join(process.cmdline()):
+                return process.pid
+    return 0
+
+
+def _ready(cosmo: Cosmo) -> bool:
+    command = [sys.executable, "-m", "cosmo", "stack", "status"]
+    return subprocess.run(command, env=cosmo.env, capture_output=True, timeout=60.0, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
