@@ -15,8 +15,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document to
 
 
 def print_json(document: Any) -> None:
-    """``document`` holds only what JSON knows; floats are finite."""
-    typer.echo(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))
+    """``document`` holds only what JSON knows; floats are finite. Half surrogates, as in the name of a file that is no
+    UTF-8, are escaped."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)
+    typer.echo(text.encode("utf-8", "backslashreplace").decode())
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -30,8 +31,9 @@ def produce(
         Path | None, typer.Option(help="File for refused lines.", show_default="FILE.refused.ndjson")
     ] = None,
     rate: Annotated[
-        str, typer.Option(metavar="N/s", help="Send at most N events a second; N/m a minute.", show_default=False)
-    ] = "",
+        str | None,
+        typer.Option(metavar="N/s", help="Send at most N events a second; N/m a minute.", show_default=False),
+    ] = None,
     action: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=ACTION", help="What a UBI action_name means; ACTION may be skip. May be repeated."),
@@ -46,7 +48,8 @@ def produce(
 
     Refused lines go to a file with their number, reason and text; `jq -r .original` gives them back to be mended.
     Sending the same file twice counts its events once. Exits 0 when everything was sent or written to that file, 1
-    when the brokers failed (and with --strict when a line was refused), 2 for wrong usage, 130 after Ctrl-C.
+    when the brokers or that file failed (and with --strict when a line was refused), 2 for wrong usage, 130 after
+    Ctrl-C or SIGTERM.
 
     Examples:
 
@@ -89,12 +92,21 @@ def _check_files(files: list[str], refused: Path | None) -> None:
     from cosmo.produce.refused_file import default_path
 
     for name in files:
-        if name != "-" and (not Path(name).exists() or Path(name).is_dir()):
-            raise typer.BadParameter(f"{name} is no file.", param_hint="FILE")
+        if name != "-" and not _is_readable(name):
+            raise typer.BadParameter(f"{name} is no file that can be read.", param_hint="FILE")
+    if refused is not None and not refused.absolute().parent.is_dir():
+        raise typer.BadParameter(f"{refused.absolute().parent} is no directory.", param_hint="--refused")
     inputs = {Path(name).resolve() for name in files}
     for path in {refused} if refused else set(map(default_path, files)):
         if path.resolve() in inputs:
             raise typer.BadParameter(f"{path} is an input; refusals would replace it.", param_hint="--refused")
+
+
+def _is_readable(name: str) -> bool:
+    try:
+        return not Path(name).is_dir() and Path(name).exists() and os.access(name, os.R_OK)
+    except OSError:  # a directory on the way that we may not enter, a name too long
+        return False
 
 
 def _actions(pairs: list[str]) -> Actions:
@@ -107,9 +119,9 @@ def _actions(pairs: list[str]) -> Actions:
         raise typer.BadParameter(str(error), param_hint="--action") from error
 
 
-def _rate(text: str) -> float | None:
+def _rate(text: str | None) -> float | None:
     """Events a second from ``N``, ``N/s`` or ``N/m``; None for no limit."""
-    if not text:
+    if text is None:
         return None
     number, _, per = text.partition("/")
     try:
@@ -154,13 +166,21 @@ def _print_summary(summary: Summary, paths: list[str]) -> None:
         passed = ", ".join(f"{count:,} {why.replace('_', ' ')}" for why, count in sorted(summary.passed.items()))
         typer.echo(f"Passed over: {passed}.")
     if summary.refused:
-        typer.echo(f"Refused {summary.refused_total:,} lines; they are in {', '.join(paths)}.")
+        typer.echo(f"Refused {summary.refused_total:,} lines{_where(summary, paths)}.")
         rows = sorted(summary.refused.items(), key=lambda row: (-row[1], row[0]))
         print_table(
             ("Reason", "Lines", "Rule"),
             [(reason, f"{count:,}", meaning(reason)) for reason, count in rows],
             right=("Lines",),
         )
+
+
+def _where(summary: Summary, paths: list[str]) -> str:
+    written = summary.refused_total - summary.untold
+    names = ", ".join(path.encode("utf-8", "replace").decode() for path in paths)  # a name may be no UTF-8
+    if not summary.untold:
+        return f"; they are in {names}"
+    return f"; {written:,} are in {names}, and {summary.untold:,} nowhere" if written else ", which are written nowhere"
 
 
 def _exit(summary: Summary, *, strict: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -55,12 +56,24 @@ class Broker(Protocol):
     def close(self, timeout_s: float) -> int:
         """Wait for what is unconfirmed; how many records still are at the end, which then are given up."""
 
+    def give_up(self) -> None:
+        """Wait for nothing more: what is unconfirmed is told so, record by record."""
+
+
+def _nothing() -> None:
+    """Between two waits nobody wants to do anything."""
+
 
 class KafkaBroker:
     """An idempotent producer (acks=all) for one topic: no duplicate by retries, and the order of sending is kept."""
 
-    def __init__(self, settings: Settings, topic: str, *, max_bytes: int) -> None:
-        """Raises CosmoError when no broker answers or the topic does not exist."""
+    def __init__(
+        self, settings: Settings, topic: str, *, max_bytes: int, between: Callable[[], None] = _nothing
+    ) -> None:
+        """``between`` is called a few times a second while a call waits, and may raise what ends the wait.
+
+        Raises CosmoError when no broker answers or the topic does not exist."""
+        self._between = between
         _check_reachable(settings, topic)
         self._topic = topic
         limit = _topic_limit(settings, topic)
@@ -90,6 +103,7 @@ class KafkaBroker:
                 )
             except BufferError:
                 self._producer.poll(FULL_QUEUE_POLL_S)
+                self._between()
             except KafkaException as error:  # refused before it was queued: too large
                 confirmed(error.args[0])
                 return
@@ -103,11 +117,15 @@ class KafkaBroker:
         deadline = Deadline.after(timeout_s)
         left = self._producer.flush(SLICE_S)
         while left and not deadline.expired:
+            self._between()
             left = self._producer.flush(SLICE_S)
         if left:
-            self._producer.purge()
-            self._producer.flush(1.0)  # their callbacks say that they were purged
+            self.give_up()
         return left
+
+    def give_up(self) -> None:
+        self._producer.purge()
+        self._producer.flush(1.0)  # their callbacks say that they were purged
 
 
 def _topic_limit(settings: Settings, topic: str) -> int | None:

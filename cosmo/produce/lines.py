@@ -89,6 +89,8 @@ def _rest_of_line(stream: BinaryIO) -> Iterator[bytes]:
 @contextmanager
 def _readable(path: str) -> Iterator[BinaryIO]:
     if path == STDIN:
+        if sys.stdin is None:  # as Python has it when it was closed before we began
+            raise CosmoError("Standard input is closed.", advice="Pipe lines into it, or name a file instead of -.")
         yield _unzipped(cast("BinaryIO", sys.stdin.buffer))
         return
     try:

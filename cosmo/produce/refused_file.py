@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
 from cosmo.produce.lines import STDIN
 from cosmo.produce.outcomes import Refusal
@@ -17,25 +21,51 @@ from cosmo.runtime.errors import CosmoError
 
 
 def default_path(source: str) -> Path:
-    """Beside the input: ``events.ndjson.refused.ndjson``; ``stdin.refused.ndjson`` for standard input."""
-    return Path("stdin.refused.ndjson" if source == STDIN else f"{source}.refused.ndjson")
+    """Beside the input: ``events.ndjson.refused.ndjson``; in the working directory for standard input
+    (``stdin.refused.ndjson``) and for a pipe that the shell names (``/dev/fd/63``)."""
+    if source == STDIN:
+        return Path("stdin.refused.ndjson")
+    path = Path(f"{source}.refused.ndjson")
+    return Path(path.name) if source.startswith(("/dev/", "/proc/")) else path
+
+
+@dataclass(slots=True)
+class _Open:
+    """A file and how many bytes of it are whole lines."""
+
+    stream: FileIO
+    whole: int = 0
+
+    def add(self, line: bytes) -> None:
+        """Write all of the line or, on a disk that fills up, nothing of it. Raises OSError."""
+        rest = memoryview(line)
+        try:
+            while rest:
+                rest = rest[self.stream.write(rest) :]
+        except OSError:
+            with suppress(OSError):  # a pipe has no length
+                os.ftruncate(self.stream.fileno(), self.whole)
+                self.stream.seek(self.whole)
+            raise
+        self.whole += len(line)
 
 
 class RefusedFiles:
     """Writes each refusal to ``path``, or without one to the default file of its source.
 
-    A file comes to be with its first refusal, and replaces what an earlier run left there. Every refusal is written
-    through at once, so that a run that is killed leaves whole lines. Raises CosmoError when a file cannot be written.
+    A file comes to be with its first refusal, and replaces what an earlier run left there; whoever still reads that
+    reads it to its end. Every refusal is written through at once and whole, so that a run that is killed, or whose disk
+    is full, leaves whole lines. Raises CosmoError when a file cannot be written.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._open: dict[Path, TextIO] = {}
+        self._open: dict[Path, _Open] = {}
 
     @property
     def paths(self) -> list[Path]:
         """The files that have refusals in them."""
-        return sorted(self._open)
+        return sorted(path for path, one in self._open.items() if one.whole)
 
     def __enter__(self) -> Self:
         return self
@@ -43,19 +73,30 @@ class RefusedFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for stream in self._open.values():
-            stream.close()
+        for one in self._open.values():
+            with suppress(OSError):  # nothing is buffered, so nothing is lost
+                one.stream.close()
 
     def __call__(self, refusal: Refusal) -> None:
         path = self._path or default_path(refusal.line.source)
+        # A file name that is no UTF-8 is held with half surrogates, which JSON has an escape for.
+        text = json.dumps(document(refusal), ensure_ascii=False).encode("utf-8", "backslashreplace")
         try:
             if path not in self._open:
-                self._open[path] = path.open("w", encoding="utf-8", buffering=1)
-            self._open[path].write(json.dumps(document(refusal), ensure_ascii=False) + "\n")
+                self._open[path] = _Open(_anew(path))
+            self._open[path].add(text + b"\n")
         except OSError as error:
             raise CosmoError(
                 f"Refusals cannot be written to {path}: {error.strerror}.", advice="Name another file with --refused."
             ) from error
+
+
+def _anew(path: Path) -> FileIO:
+    """An empty file. One that is there is replaced, not emptied: `jq … x | cosmo produce … --refused x` reads it."""
+    if path.is_file():
+        with suppress(OSError):  # where only the file is ours, not its directory
+            path.resolve().unlink()
+    return path.open("wb", buffering=0)
 
 
 def document(refusal: Refusal) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from confluent_kafka import KafkaError
 
 from cosmo.produce.broker import THIS_RECORD_ONLY, Broker, KafkaBroker
 from cosmo.produce.formats import Format, outcomes
+from cosmo.produce.interrupts import Interrupts
 from cosmo.produce.lines import Line
 from cosmo.produce.outcomes import LineReason, Outcome, PassedOver, Refusal, Sendable
 from cosmo.produce.rate import TokenBucket
@@ -39,6 +40,11 @@ standard input may be quiet for hours."""
 REPORT_EVERY_S = 0.2
 PATIENCE_S = DELIVERY_TIMEOUT_S + 10.0
 """How long the end waits for confirmations; by then the producer has given up each of them itself."""
+MAX_HELD_BYTES = 64 * 1024 * 1024
+"""Lines of unconfirmed records, held in case they are refused. A line of 4 MiB may be spaces around a small record, so
+the client's own bound does not bound them."""
+SLICE_S = 0.2
+"""How long one wait may hold back a Ctrl-C."""
 
 
 def ignore(_: Any) -> None:
@@ -64,14 +70,21 @@ def send(
     is not sent, ``progress`` a few times a second and once at the end. ``actions`` and ``products`` (a catalogue, one
     product on a line) are for UBI. Blocks; callbacks come from this thread.
 
-    Ends early, with what was read confirmed as far as possible, on a failing broker (``Summary.failure`` says so) and
-    on KeyboardInterrupt from ``lines`` (``Summary.interrupted``). Then send all of it again: an event that arrives
-    twice counts once. Raises CosmoError when sending cannot begin: unknown topic, no broker, schema not registered.
+    Ends early, with what was read confirmed as far as possible, on a failing broker or when ``refused`` raises
+    CosmoError (``Summary.failure`` says so), and on Ctrl-C or SIGTERM (``Summary.interrupted``); a second one gives up
+    what is unconfirmed. Then send all of it again: an event that arrives twice counts once. Raises CosmoError when
+    sending cannot begin: unknown topic, no broker, schema not registered.
     """
     if topic not in INPUTS:
         raise CosmoError(f"{topic!r} is no topic that producers write.", advice=f"Choose one of {', '.join(INPUTS)}.")
     with closing(Registry(settings)) as registry:
-        broker = KafkaBroker(settings, settings.topic_prefix + topic, max_bytes=INPUTS[topic].max_message_bytes)
+        interrupts = Interrupts()
+        broker = KafkaBroker(
+            settings,
+            settings.topic_prefix + topic,
+            max_bytes=INPUTS[topic].max_message_bytes,
+            between=interrupts.check,
+        )
         sending = Sending(
             broker=broker,
             codec=codec_of(topic, registry),
@@ -80,9 +93,11 @@ def send(
             progress=progress,
             bucket=TokenBucket(rate_per_s=rate_per_s) if rate_per_s else None,
             now=now,
+            interrupts=interrupts,
         )
-        found = outcomes(lines, topic=topic, form=format, actions=actions, products=products)
-        return sending.run(found, close_s=settings.shutdown_s)
+        found = outcomes(sending.reading(lines), topic=topic, form=format, actions=actions, products=products)
+        with interrupts.listening():
+            return sending.run(found, close_s=settings.shutdown_s)
 
 
 def codec_of(topic: str, registry: SchemaLookup) -> Codec[Any]:
@@ -104,6 +119,8 @@ class Sending:
     bucket: TokenBucket | None = None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
+    interrupts: Interrupts = field(default_factory=Interrupts)
+    _held_bytes: int = 0
     _now: datetime = field(default=datetime(1970, 1, 1, tzinfo=UTC))
     _looked_s: float = 0.0
     _reported_s: float = 0.0
@@ -116,16 +133,29 @@ class Sending:
             self.broker.close(PATIENCE_S)
         except KeyboardInterrupt:
             self.tally.interrupted = True
-            self.broker.close(close_s)
-        except CosmoError as error:  # the input or the file of refusals, not the broker
-            self.tally.failure = str(error)
-            self.broker.close(close_s)
+            self._close_early(close_s)
+        except CosmoError as error:  # the input, not the broker
+            self.tally.failure = self.tally.failure or str(error)
+            self._close_early(close_s)
         summary = self.tally.summary(self.clock())
         self.progress(summary)
         return summary
 
+    def reading(self, lines: Iterable[Line]) -> Iterator[Line]:
+        """The same lines; the last one read is remembered for the summary."""
+        for line in lines:
+            self.tally.last = line
+            yield line
+
+    def _close_early(self, close_s: float) -> None:
+        try:
+            self.broker.close(close_s)
+        except KeyboardInterrupt:  # who presses again does not want to wait
+            self.tally.interrupted = True
+            self.broker.give_up()
+
     def _take_all(self, found: Iterable[Outcome]) -> None:
-        for number, outcome in enumerate(found):
+        for number, outcome in enumerate(self.interrupts.between(found)):
             if number % LOOK_EVERY == 0 or self.clock() - self._looked_s >= LOOK_EVERY_S:
                 self._look()
             self._take(outcome)
@@ -133,14 +163,13 @@ class Sending:
                 return
 
     def _take(self, outcome: Outcome) -> None:
-        self.tally.lines += 1
-        self.tally.last = outcome.line
         if isinstance(outcome, Sendable):
             self._send(outcome)
         elif isinstance(outcome, Refusal):
             self._refuse(outcome)
         else:
             self._pass(outcome)
+        self.tally.lines += 1  # not before: while the broker makes it wait, a line may still be interrupted
 
     def _send(self, event: Sendable) -> None:
         try:
@@ -151,14 +180,20 @@ class Sending:
             return
         if self.bucket is not None:
             self._wait(self.bucket.take(self.clock()))
+        while self._held_bytes > MAX_HELD_BYTES:
+            self.broker.poll(SLICE_S)
+            self.interrupts.check()
         self.broker.send(value, event.key, event.headers, partial(self._confirmed, event.line, len(value)))
+        self._held_bytes += event.line.size_bytes  # a record that was refused at once has been taken off before
 
     def _wait(self, seconds: float) -> None:
         until_s = self.clock() + seconds
         while (left_s := until_s - self.clock()) > 0:
-            self.broker.poll(left_s)
+            self.broker.poll(min(left_s, SLICE_S))
+            self.interrupts.check()
 
     def _confirmed(self, line: Line, size: int, error: KafkaError | None) -> None:
+        self._held_bytes -= line.size_bytes
         if error is None:
             self.tally.sent += 1
             self.tally.bytes += size
@@ -169,8 +204,13 @@ class Sending:
             self._refuse(Refusal(line, LineReason.NOT_CONFIRMED, error.str()))
 
     def _refuse(self, refusal: Refusal) -> None:
+        """Also called from within the client, which an exception must not leave: it would lose other confirmations."""
         self.tally.refused[str(refusal.reason)] += 1
-        self.refused(refusal)
+        try:
+            self.refused(refusal)
+        except CosmoError as error:
+            self.tally.untold += 1
+            self.tally.failure = self.tally.failure or str(error)
 
     def _pass(self, outcome: PassedOver) -> None:
         self.tally.passed[outcome.why] += 1

@@ -27,6 +27,8 @@ class Summary:
     waiting: int
     bytes: int
     seconds: float
+    untold: int = 0
+    """Refused lines that could not be written to the file of refusals."""
     interrupted: bool = False
     failure: str = ""
     """What made sending stop; empty while it goes well."""
@@ -45,6 +47,7 @@ class Summary:
             "sent": self.sent,
             "refused": dict(sorted(self.refused.items())),
             "refused_total": self.refused_total,
+            "refused_and_not_written": self.untold,
             "passed_over": dict(sorted(self.passed.items())),
             "waiting": self.waiting,
             "bytes": self.bytes,
@@ -66,6 +69,7 @@ class Tally:
     refused: Counter[str] = field(default_factory=Counter)
     passed: Counter[Passed] = field(default_factory=Counter)
     bytes: int = 0
+    untold: int = 0
     interrupted: bool = False
     failure: str = ""
     last: Line | None = None
@@ -81,6 +85,7 @@ class Tally:
             waiting=self.lines - self.sent - self.refused.total() - self.passed.total(),
             bytes=self.bytes,
             seconds=now_s - self.started_s,
+            untold=self.untold,
             interrupted=self.interrupted,
             failure=self.failure,
             read_until="" if self.last is None else str(self.last),

@@ -192,3 +192,42 @@ def test_brokers_that_do_not_answer_are_a_sentence(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(broker, "REACH_S", 0.5)
     with pytest.raises(CosmoError, match=r"No Kafka broker answers at 127\.0\.0\.1:9: "):
         KafkaBroker(Settings(kafka_bootstrap_servers="127.0.0.1:9"), "query-purchase", max_bytes=1_000_000)
+
+
+def test_standard_input_that_is_closed_is_a_sentence(
+    env: dict[str, str], settings: Settings, registry: Registry
+) -> None:
+    command = f"{sys.executable} -m cosmo produce query-purchase - <&-"
+    done = subprocess.run(["bash", "-c", command], env=env, capture_output=True, check=False, timeout=120)
+    assert done.returncode == 1
+    assert b"Standard input is closed." in done.stderr
+    assert b"defect" not in done.stderr
+
+
+def test_sigterm_confirms_what_was_read_and_reports(
+    env: dict[str, str], settings: Settings, registry: Registry, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "cosmo", "produce", "query-purchase", "-", "--json"]
+    with subprocess.Popen(
+        command, env=env, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(b"".join(line + b"\n" for line in lines(*map(event, range(10)))))
+        child.stdin.flush()
+        wait_for(lambda: len(decoded(settings, registry)) == 10)
+        child.send_signal(signal.SIGTERM)
+        document = json.loads(child.stdout.read())
+        assert child.wait(60) == 130
+    assert (document["sent"], document["waiting"], document["interrupted"]) == (10, 0, True)
+
+
+def test_refusals_on_a_full_disk_are_said_to_be_nowhere(
+    env: dict[str, str], settings: Settings, registry: Registry
+) -> None:
+    given = b"\n".join([*lines(event(1)), b"{", b"{", *lines(event(2))])
+    done = cosmo(env, "produce", "query-purchase", "-", "--refused", "/dev/full", "--json", stdin=given)
+    document = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert (document["sent"], document["refused_total"], document["refused_and_not_written"]) == (1, 1, 1)
+    assert "No space left on device" in document["failure"]

@@ -29,6 +29,11 @@ WRONG = {
     "refusals of one input over another": (["query-purchase", "FILE", "FILE.refused.ndjson"], "is an input"),
     "a folder": (["query-purchase", "/"], "/ is no file"),
     "a rate in words": (["query-purchase", "FILE", "--rate", "fast"], "is no rate"),
+    "an empty rate": (["query-purchase", "FILE", "--rate", ""], "is no rate"),
+    "a rate without end": (["query-purchase", "FILE", "--rate", "inf"], "more than 0"),
+    "a rate that is no number": (["query-purchase", "FILE", "--rate", "nan"], "more than 0"),
+    "a name too long for a file": (["query-purchase", "x" * 5000], "is no file"),
+    "refusals nowhere": (["query-purchase", "FILE", "--refused", "/no/such/folder/x"], "is no directory"),
     "a rate of nothing": (["query-purchase", "FILE", "--rate", "0"], "more than 0"),
     "an action of nobody": (["query-purchase", "FILE", "--action", "hover=look"], "NAME=ACTION"),
 }
@@ -47,6 +52,6 @@ def test_wrong_usage_is_2_and_says_what_is_wrong(
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("text", "rate"), [("", None), ("500", 500.0), ("500/s", 500.0), ("30000/m", 500.0)])
-def test_a_rate_is_by_the_second_or_the_minute(text: str, rate: float | None) -> None:
+@pytest.mark.parametrize(("text", "rate"), [(None, None), ("500", 500.0), ("500/s", 500.0), ("30000/m", 500.0)])
+def test_a_rate_is_by_the_second_or_the_minute(text: str | None, rate: float | None) -> None:
     assert _rate(text) == rate

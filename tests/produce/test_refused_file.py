@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -61,3 +64,54 @@ def test_a_refusal_is_on_disk_before_the_run_ends(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     with RefusedFiles(tmp_path / "no" / "folder") as files, pytest.raises(CosmoError, match="cannot be written"):
         files(refusal(b"1"))
+
+
+@contextmanager
+def _files_end_at(size: int) -> Iterator[None]:
+    """A write beyond this many bytes is cut there and the next one fails, as on a disk that fills up."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_fills_up_leaves_whole_lines_and_takes_more_when_there_is_room(tmp_path: Path) -> None:
+    path = tmp_path / "all"
+    with RefusedFiles(path) as files:
+        files(refusal(b"1"))
+        with _files_end_at(path.stat().st_size + 20), pytest.raises(CosmoError, match="cannot be written"):
+            files(refusal(b"2"))
+        assert [json.loads(line)["original"] for line in path.read_text().splitlines()] == ["1"]
+        files(refusal(b"3"))
+    assert [json.loads(line)["original"] for line in path.read_text().splitlines()] == ["1", "3"]
+
+
+def test_a_file_in_which_nothing_found_room_is_not_said_to_have_refusals(tmp_path: Path) -> None:
+    with RefusedFiles(tmp_path / "all") as files:
+        with _files_end_at(20), pytest.raises(CosmoError):
+            files(refusal(b"1"))
+        assert files.paths == []
+
+
+def test_who_still_reads_the_refusals_of_the_last_run_reads_them_all(tmp_path: Path) -> None:
+    """``jq -r .original refused | mend | cosmo produce … --refused refused`` must not empty what jq reads."""
+    path = tmp_path / "refused"
+    path.write_text("of the last run")
+    with path.open() as reader, RefusedFiles(path) as files:
+        files(refusal(b"1"))
+        assert reader.read() == "of the last run"
+    assert json.loads(path.read_text())["original"] == "1"
+
+
+def test_the_file_of_a_pipe_that_the_shell_names_is_in_the_working_directory() -> None:
+    assert default_path("/dev/fd/63") == Path("63.refused.ndjson")
+    assert default_path("/data/events") == Path("/data/events.refused.ndjson")
+
+
+def test_a_source_whose_name_is_no_utf8_and_half_a_surrogate_are_written_as_json_can(tmp_path: Path) -> None:
+    with RefusedFiles(tmp_path / "all") as files:
+        files(Refusal(Line("\udcff", 1, b"{}", 2), LineReason.UNKNOWN_FIELD, "\ud83d is no field"))
+    found = json.loads((tmp_path / "all").read_bytes().decode("utf-8"))
+    assert (found["source"], found["detail"]) == ("\udcff", "\ud83d is no field")

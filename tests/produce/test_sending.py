@@ -9,12 +9,15 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from confluent_kafka import KafkaError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cosmo.produce import sending as sending_module
 from cosmo.produce.broker import Confirmed
 from cosmo.produce.formats import Format, outcomes
+from cosmo.produce.interrupts import Interrupts
 from cosmo.produce.lines import Line, numbered
 from cosmo.produce.outcomes import Headers, Refusal
 from cosmo.produce.rate import TokenBucket
@@ -22,7 +25,7 @@ from cosmo.produce.sending import LOOK_EVERY, REPORT_EVERY_S, Sending, codec_of
 from cosmo.produce.summary import Summary, Tally
 from cosmo.runtime.errors import CosmoError
 from schemas.fixed_registry import FixedRegistry
-from tests.produce.examples import search, text
+from tests.produce.examples import search, text, ubi_event, ubi_query
 
 CODEC = codec_of("query-purchase", FixedRegistry())
 NOW = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
@@ -48,6 +51,8 @@ class LateBroker:
     values: list[bytes] = field(default_factory=list)
     waiting: deque[tuple[int, Confirmed]] = field(default_factory=deque)
     closed: bool = False
+    patience: int = 10**9
+    """Turns of `close` before Ctrl-C is pressed again."""
 
     def send(self, value: bytes | None, key: bytes | None, headers: Headers, confirmed: Confirmed) -> None:
         self.waiting.append((len(self.values), confirmed))
@@ -60,9 +65,17 @@ class LateBroker:
 
     def close(self, timeout_s: float) -> int:
         while self.waiting:
+            if not self.patience:
+                raise KeyboardInterrupt
+            self.patience -= 1
             self._confirm()
         self.closed = True
         return 0
+
+    def give_up(self) -> None:
+        self.errors = {number: KafkaError(KafkaError._PURGE_QUEUE) for number, _ in self.waiting}
+        while self.waiting:
+            self._confirm()
 
     def _confirm(self) -> None:
         number, confirmed = self.waiting.popleft()
@@ -74,8 +87,8 @@ def sending(broker: LateBroker, **more: Any) -> Sending:
     return Sending(broker=broker, codec=CODEC, tally=tally, now=lambda: NOW, clock=broker.clock, **more)
 
 
-def run(made: Sending, lines: Any) -> Summary:
-    return made.run(outcomes(lines, topic="query-purchase", form=Format.NATIVE), close_s=1.0)
+def run(made: Sending, lines: Any, form: Format = Format.NATIVE) -> Summary:
+    return made.run(outcomes(made.reading(lines), topic="query-purchase", form=form), close_s=1.0)
 
 
 def good(count: int) -> Iterator[Line]:
@@ -186,3 +199,101 @@ def test_progress_is_told_a_few_times_a_second_and_at_the_end() -> None:
     assert len(told) <= 2.0 / REPORT_EVERY_S + 1
     assert len(told) >= 8
     assert all(earlier.sent <= later.sent for earlier, later in pairwise(told))
+
+
+class FullDisk:
+    """Takes ``room`` refusals, and then none."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.written = list[Refusal]()
+
+    def __call__(self, refusal: Refusal) -> None:
+        if len(self.written) == self.room:
+            raise CosmoError("Refusals cannot be written: No space left on device.")
+        self.written.append(refusal)
+
+
+def test_refusals_that_cannot_be_written_stop_the_run_and_are_counted_as_such() -> None:
+    disk = FullDisk(2)
+    lines = text(*[search(query="")] * 5, *(search(event_id=f"e-{number}") for number in range(100)))
+    summary = run(sending(LateBroker(), refused=disk), numbered(lines))
+    assert "No space left" in summary.failure
+    assert (summary.lines, summary.refused_total, summary.untold, summary.waiting) == (3, 3, 1, 0)
+
+
+def test_a_full_disk_while_confirmations_come_in_loses_no_confirmation() -> None:
+    errors = {number: KafkaError(KafkaError.MSG_SIZE_TOO_LARGE) for number in range(0, 20, 2)}
+    summary = run(sending(LateBroker(each=7, errors=errors), refused=FullDisk(3)), good(20))
+    assert (summary.lines, summary.sent, summary.refused_total, summary.untold) == (20, 10, 10, 7)
+    assert (summary.waiting, "No space left" in summary.failure) == (0, True)
+
+
+def test_a_second_interrupt_gives_up_what_is_unconfirmed_and_says_of_each_line_that_it_is() -> None:
+    def interrupted() -> Iterator[Line]:
+        yield from good(50)
+        raise KeyboardInterrupt
+
+    refused = list[Refusal]()
+    summary = run(sending(LateBroker(patience=10), refused=refused.append), interrupted())
+    assert summary.interrupted
+    assert (summary.lines, summary.waiting) == (50, 0)
+    assert summary.refused == {"not_confirmed": 50 - summary.sent}
+    assert len(refused) == 50 - summary.sent > 0
+
+
+@dataclass(slots=True)
+class PressingBroker(LateBroker):
+    """Ctrl-C is pressed in the middle of the confirmation of one record."""
+
+    press: Any = None
+
+    def _confirm(self) -> None:
+        if self.waiting[0][0] == 20:
+            self.press()
+        LateBroker._confirm(self)
+
+
+def test_an_interrupt_within_a_confirmation_is_raised_between_two_lines_and_miscounts_nothing() -> None:
+    interrupts = Interrupts()
+    summary = run(sending(PressingBroker(press=interrupts.press), interrupts=interrupts), good(1000))
+    assert summary.interrupted
+    assert LOOK_EVERY <= summary.lines < 1000
+    assert (summary.sent, summary.waiting) == (summary.lines, 0)
+
+
+def test_an_interrupt_ends_the_wait_of_a_slow_rate() -> None:
+    interrupts, clock = Interrupts(), Clock()
+
+    class Pressing(LateBroker):
+        def poll(self, timeout_s: float = 0.0) -> None:
+            LateBroker.poll(self, timeout_s)
+            if self.clock.now_s > 60.0:
+                interrupts.press()
+
+    slow = sending(Pressing(clock=clock), bucket=TokenBucket(rate_per_s=1e-9), interrupts=interrupts)
+    summary = run(slow, good(5))
+    assert (summary.interrupted, summary.lines, summary.sent) == (True, 1, 1)
+    assert summary.seconds < 20.0
+
+
+def test_unconfirmed_lines_are_bounded_in_bytes_however_small_their_records_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sending_module, "MAX_HELD_BYTES", 100_000)
+    broker, most = LateBroker(each=1), 0
+
+    def watched() -> Iterator[Line]:
+        nonlocal most
+        for line in numbered([one + b" " * 20_000 for one in text(*(search(event_id=f"e-{n}") for n in range(60)))]):
+            most = max(most, len(broker.waiting))
+            yield Line(line.source, line.number, line.raw, 20_000)
+
+    assert run(sending(broker), watched()).sent == 60
+    assert most <= 7
+
+
+def test_the_last_line_read_is_told_also_when_an_earlier_event_comes_last() -> None:
+    lines = numbered(text(ubi_event(query_id="q-9"), *[ubi_event(user_query="tea")] * 3, ubi_query(query_id="q-9")))
+    summary = run(sending(LateBroker()), lines, Format.UBI)
+    assert (summary.sent, summary.read_until) == (4, "input:5")

@@ -265,3 +265,11 @@ def test_a_pair_that_says_nothing_is_told(pair: str) -> None:
 def test_ubi_has_no_orders() -> None:
     with pytest.raises(CosmoError, match="no orders"):
         read(Format.UBI, topic="co-purchase")
+
+
+def test_a_query_that_was_logged_twice_keeps_the_client_that_only_one_of_them_has() -> None:
+    without = ubi_event(session_id=None, client_id=None)
+    for queries in ((ubi_query(client_id=None), ubi_query()), (ubi_query(), ubi_query(client_id=None))):
+        found = read(Format.UBI, *queries, without)
+        assert refusals(found) == []
+        assert [event.session_id for event in sendable(found)] == ["c-1"]

@@ -67,6 +67,8 @@ class Join:
         elif known.text != query.text:
             detail = f"query_id {query.query_id[:50]!r} was another query before"
             return Refusal(line, LineReason.CONFLICTING_QUERY, detail)
+        elif known.client is None and query.client is not None:  # logged twice, by server and client
+            self._keep("query", query.query_id, query)
         return PassedOver(line, Passed.QUERY)
 
     def add_event(self, waiting: Waiting) -> Outcome | None:
