@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cosmo.deadletters.reader import Wanted
     from cosmo.deadletters.replay import Replayed
 
+INTERRUPTED = 130
+
 app = typer.Typer(help="List, show and replay dead letters.", no_args_is_help=True)
 
 Topic = Annotated[str, typer.Argument(help="The topic that the records were sent to, such as query-purchase.")]
@@ -107,7 +109,9 @@ def replay_command(
     """Send dead letters back to their topic: same key, value, headers and partition, and a count of replays.
 
     Mend the cause first, for instance by registering the missing schema; what is still bad comes back. Each letter is
-    replayed once, however often the command is run. The letters stay where they are until they expire.
+    replayed once, however often the command is run. The letters stay where they are until they expire. Exits 1 when a
+    letter was not taken or the brokers failed, 130 after Ctrl-C; what was done by then is said, and the same command
+    goes on from there.
 
     Examples:
 
@@ -124,8 +128,20 @@ def replay_command(
         typer.confirm(f"Replay all {count:,} dead letters of {topic}?", abort=True, err=True)
     done = operations.replay(settings(), source, wanted, dry_run=dry_run, again=again, max_replays=max_replays)
     print_json(asdict(done) | {"dry_run": dry_run}) if as_json else _print_replayed(done, dry_run=dry_run)
+    _exit(done)
+
+
+def _exit(done: Replayed) -> None:
     if done.failed:
-        typer.echo(f"{done.failed:,} letters failed; {done.failure}.", err=True)
+        typer.echo(f"{done.failed:,} letters failed.", err=True)
+    if done.unmarked:
+        typer.echo(f"{done.unmarked:,} were sent and could not be remembered; they would be sent once more.", err=True)
+    if done.failure:
+        typer.echo(f"{done.failure.rstrip('.')}. What is left is replayed by the same command.", err=True)
+    if done.interrupted:
+        typer.echo("Interrupted; what is left is replayed by the same command.", err=True)
+        raise typer.Exit(INTERRUPTED)
+    if done.failure:
         raise typer.Exit(1)
 
 
@@ -170,9 +186,11 @@ def _show(letter: Letter, examined: Examined) -> None:
 
 
 def _print_replayed(done: Replayed, *, dry_run: bool) -> None:
+    from cosmo.deadletters.documents import visible
+
     typer.echo(f"{'Would replay' if dry_run else 'Replayed'} {done.replayed:,} dead letters to {done.topic}.")
     for reason, count in sorted(done.by_reason.items()):
-        typer.echo(f"  {reason or '(no reason given)'}: {count:,}")
+        typer.echo(f"  {visible(reason) or '(no reason given)'}: {count:,}")
     if done.passed_over:
         typer.echo(f"Passed over {done.passed_over:,} that were replayed before; --again replays them too.")
     if done.parked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from cosmo.deadletters.examine import Examined
@@ -33,13 +34,16 @@ def as_document(letter: Letter, examined: Examined) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """A decoded record as JSON holds it: instants as ISO 8601, bytes as their number, half surrogates escaped."""
+    """A decoded record as JSON holds it: instants as ISO 8601, bytes as their number, half surrogates escaped, and
+    numbers that JSON does not have (NaN, infinity) by their name."""
     if isinstance(value, dict):
         return {plain(name): plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
         return [plain(part) for part in value]
     if isinstance(value, bytes):
         return f"<{len(value):,} bytes>"
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
     if isinstance(value, str):
         return str(value).encode("utf-8", "backslashreplace").decode()
     return value.isoformat() if hasattr(value, "isoformat") else value

@@ -16,6 +16,9 @@ REPLAYS_HEADER = "cosmo_replays"
 """How often a record was replayed; it stays with the record, so a letter that comes back tells it."""
 
 Headers = Sequence[tuple[str, bytes | None]]
+_MOST_DIGITS = 18
+_FIRST_MS, _LAST_MS = 0, 253_402_300_799_000
+"""1970 and the last second of the year 9999."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +48,7 @@ class Letter:
     @property
     def source_partition(self) -> int | None:
         """None when the letter does not say, or says nonsense: then another program wrote it."""
-        text = self.errors.get("partition", "")
-        return int(text) if text.isascii() and text.isdigit() else None
+        return _number(self.errors.get("partition", "").encode())
 
     @property
     def came_from(self) -> str:
@@ -64,13 +66,24 @@ class Letter:
 
     @property
     def died_at(self) -> datetime:
-        return datetime.fromtimestamp(self.timestamp_ms / 1000, UTC)
+        """By its record's timestamp; one that is out of range, as others may write it, is the nearest in it."""
+        return datetime.fromtimestamp(min(max(self.timestamp_ms, _FIRST_MS), _LAST_MS) / 1000, UTC)
 
     @property
     def replays(self) -> int:
         """How often the record had been replayed when it died."""
         counts = [value or b"" for name, value in self.headers if name == REPLAYS_HEADER]
-        return int(counts[-1]) if counts and counts[-1].isdigit() else 0
+        return (_number(counts[-1]) if counts else None) or 0
+
+    @property
+    def size_bytes(self) -> int:
+        headers = sum(len(name) + len(value or b"") for name, value in self.headers)
+        return len(self.key or b"") + len(self.value or b"") + headers
+
+
+def _number(digits: bytes) -> int | None:
+    """A number that somebody else wrote; None for what is none, or has more digits than anything counted has."""
+    return int(digits) if digits.isdigit() and len(digits) <= _MOST_DIGITS else None
 
 
 def of(message: Message) -> Letter:

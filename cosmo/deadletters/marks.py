@@ -1,7 +1,8 @@
 """Which dead letters have been replayed: marks in the compacted topic ``dlq-replays``, keyed by the letter's place.
 
 A mark is written after the broker has confirmed the replayed record. A replay that is killed in between replays that
-batch again the next time: nothing is lost, and an event that arrives twice counts once.
+batch again the next time: nothing is lost, and an event that arrives twice counts once. A mark holds the instant at
+which its letter died, too: when the topic is made anew, other letters come to lie in the same places.
 """
 
 from __future__ import annotations
@@ -33,15 +34,22 @@ class Marks:
     """The marks of the letters of one dead-letter topic."""
 
     topic: str
-    places: set[Place] = field(default_factory=set)
+    places: dict[Place, int | None] = field(default_factory=dict)
+    """When the letter of each died, in milliseconds; None where the mark does not say."""
 
     def replayed(self, letter: Letter) -> bool:
-        return (letter.partition, letter.offset) in self.places
+        died_ms = self.places.get((letter.partition, letter.offset), -1)
+        return died_ms is None or died_ms == letter.timestamp_ms
 
-    def expired(self, starts: Mapping[int, int]) -> list[bytes]:
-        """Keys of marks whose letters the topic no longer holds; ``starts`` is the first offset kept, by partition."""
-        gone = [place for place in self.places if place[1] < starts.get(place[0], 0)]
-        return [key(self.topic, *place) for place in gone]
+    def expired(self, held: Mapping[int, tuple[int, int]]) -> list[bytes]:
+        """Keys of marks whose letters the topic does not hold; ``held``: the first offset kept and the end, by
+        partition."""
+
+        def gone(place: Place) -> bool:
+            start, end = held.get(place[0], (0, 0))
+            return not start <= place[1] < end
+
+        return [key(self.topic, *place) for place in filter(gone, self.places)]
 
     def take(self, message: Message) -> None:
         """Take in one record of ``dlq-replays``; what is no mark of this topic's letters is left alone."""
@@ -51,9 +59,9 @@ class Marks:
             return
         place, value = (int(found["partition"]), int(found["offset"])), message.value()
         if value is None:
-            self.places.discard(place)
+            self.places.pop(place, None)
         else:
-            self.places.add(place)
+            self.places[place] = _died_ms(value)
 
 
 def key(topic: str, partition: int, offset: int) -> bytes:
@@ -63,7 +71,15 @@ def key(topic: str, partition: int, offset: int) -> bytes:
 def value(letter: Letter, now: datetime) -> bytes:
     """What a mark says to who looks at the topic by hand."""
     said = {"replayed_at": now.isoformat(), "came_from": letter.came_from, "reason": letter.reason}
-    return json.dumps(said).encode()
+    return json.dumps(said | {"died_ms": letter.timestamp_ms}).encode()
+
+
+def _died_ms(value: str | bytes) -> int | None:
+    try:
+        died_ms = json.loads(value)["died_ms"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return died_ms if type(died_ms) is int else None
 
 
 def load(settings: Settings, dlq: str, *, needed: bool = False) -> Marks:

@@ -29,6 +29,11 @@ def counts(settings: Settings, source: str | None = None) -> list[Count]:
 
 def _with_marks(settings: Settings, sources: tuple[str, ...]) -> Iterator[tuple[Letter, bool]]:
     held = bounds(settings, [settings.topic_prefix + source + DLQ for source in sources])
+    if not held:
+        raise CosmoError(
+            f"None of these topics exists: {', '.join(settings.topic_prefix + source + DLQ for source in sources)}.",
+            advice="`cosmo topics create` creates them; COSMO_TOPIC_PREFIX goes before their names.",
+        )
     for source in sources:
         name = settings.topic_prefix + source + DLQ
         if any(end > start for start, end in held.get(name, {}).values()):
@@ -55,7 +60,8 @@ def replay(
 ) -> Replayed:
     """Replay the letters of a topic (its bare name) that are wanted and were there at the call.
 
-    With ``dry_run`` nothing is sent; the figures are what would be. Raises CosmoError.
+    With ``dry_run`` nothing is sent; the figures are what would be. When the brokers fail in the middle, or Ctrl-C ends
+    it, the figures say what was done by then, and why it ended. Raises CosmoError when it cannot begin.
     """
     name = settings.topic_prefix + source + DLQ
     held = bounds(settings, [name, name.removesuffix(DLQ)])
@@ -76,8 +82,12 @@ def replay(
         for letter in run.chosen(found, done):
             done.add(letter)
     else:
-        starts = {partition: start for partition, (start, _) in held.get(name, {}).items()}
-        asyncio.run(_replay(settings, run, found, done, run.marks.expired(starts)))
+        try:
+            asyncio.run(_replay(settings, run, found, done, run.marks.expired(held.get(name, {}))))
+        except KeyboardInterrupt:
+            done.interrupted = True
+        except CosmoError as error:
+            done.failure = done.failure or str(error)
     return done
 
 

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import islice
 from typing import Protocol
 
 from confluent_kafka import KafkaException
@@ -22,6 +21,8 @@ from cosmo.runtime.errors import CosmoError
 
 BATCH = 500
 """Letters on their way at once; also what is replayed again at most after a kill."""
+BATCH_BYTES = 32 * 1024 * 1024
+"""A batch with more than this is cut behind the letter that brought it there: one may have 16 MB."""
 
 
 class Sender(Protocol):
@@ -40,20 +41,27 @@ class Sender(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Replayed:
-    """What a replay did. ``passed_over`` were replayed before, ``parked`` more often than is allowed; ``failed`` the
-    broker did not take or confirm, and ``failure`` says it of the first of them."""
+    """What a replay did, also when it ended early. ``passed_over`` were replayed before, ``parked`` more often than is
+    allowed; ``failed`` the broker did not take or confirm. ``unmarked`` of those replayed could not be remembered, and
+    would be sent once more. ``failure`` says what went wrong first; ``interrupted``: by Ctrl-C, between two batches."""
 
     topic: str
     replayed: int = 0
     passed_over: int = 0
     parked: int = 0
     failed: int = 0
+    unmarked: int = 0
     failure: str = ""
+    interrupted: bool = False
     by_reason: dict[str, int] = field(default_factory=dict)
 
     def fail(self, letter: Letter, error: BaseException) -> None:
         self.failed += 1
         self.failure = self.failure or f"{letter.where} was not sent: {error}"
+
+    def forget(self, letter: Letter, error: BaseException) -> None:
+        self.unmarked += 1
+        self.failure = self.failure or f"{letter.where} was sent, and that could not be remembered: {error}"
 
     def add(self, letter: Letter) -> None:
         self.replayed += 1
@@ -85,10 +93,10 @@ class Replay:
         """Replay what is chosen; ``done`` grows batch by batch, so it is right also after an error.
 
         A letter that the broker does not take is counted as failed, and the rest goes on. Raises CosmoError when it
-        takes none of a batch, or no mark; what it has confirmed by then counts.
+        takes none of a batch, or not every mark; what it has confirmed by then counts.
         """
-        chosen = self.chosen(letters, done)
-        while batch := await asyncio.to_thread(lambda: list(islice(chosen, BATCH))):
+        batches = cut(self.chosen(letters, done))
+        while batch := await asyncio.to_thread(next, batches, None):
             sending = asyncio.ensure_future(self._batch(batch, sender, done))
             try:
                 await asyncio.shield(sending)
@@ -104,13 +112,15 @@ class Replay:
         sent = [await self._send(letter, sender) for letter in batch]
         outcomes = list(zip(batch, await asyncio.gather(*sent, return_exceptions=True), strict=True))
         confirmed = [letter for letter, error in outcomes if error is None]
-        await asyncio.gather(*[await self._mark(letter, sender) for letter in confirmed])
-        for letter in confirmed:
-            done.add(letter)
+        marked = [await self._mark(letter, sender) for letter in confirmed]
         for letter, error in outcomes:
             if error is not None:
                 done.fail(letter, error)
-        if not confirmed:
+        for letter, error in zip(confirmed, await asyncio.gather(*marked, return_exceptions=True), strict=True):
+            done.add(letter)
+            if error is not None:
+                done.forget(letter, error)
+        if not confirmed or done.unmarked:
             raise CosmoError(f"{done.failure}.", advice="Look at the brokers, then run the same command again.")
 
     async def _send(self, letter: Letter, sender: Sender) -> asyncio.Future[None]:
@@ -132,6 +142,20 @@ class Replay:
     async def _mark(self, letter: Letter, sender: Sender) -> asyncio.Future[None]:
         key = marks.key(letter.topic, letter.partition, letter.offset)
         return await sender.enqueue(self.marks_topic, marks.value(letter, self.now()), key=key)
+
+
+def cut(letters: Iterable[Letter]) -> Iterator[list[Letter]]:
+    """The letters in batches: bounded in number, and in bytes but for the last letter of each."""
+    batch: list[Letter] = []
+    size = 0
+    for letter in letters:
+        batch.append(letter)
+        size += letter.size_bytes
+        if len(batch) == BATCH or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def replay_headers(letter: Letter) -> Headers:

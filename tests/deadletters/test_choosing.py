@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from cosmo.deadletters.topics import SOURCES, source_name
 from cosmo.runtime.errors import CosmoError
 from tests.deadletters.examples import died, letter
 
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 LETTERS = [
     letter(0),
     letter(1, reason="no_title"),
@@ -110,7 +113,7 @@ def test_a_mark_is_of_one_letter_only() -> None:
     "key", [None, b"", b"hello", b"t.query-purchase.dlq[0]", b"t.query-purchase.dlq[x]@1", b"\xff"]
 )
 def test_what_is_no_mark_is_left_alone(key: bytes | None) -> None:
-    assert loaded("t.query-purchase.dlq", Record(key)).places == set()
+    assert loaded("t.query-purchase.dlq", Record(key)).places == {}
 
 
 def test_a_tombstone_takes_a_mark_back() -> None:
@@ -120,5 +123,21 @@ def test_a_tombstone_takes_a_mark_back() -> None:
 
 
 def test_marks_expire_with_their_letters() -> None:
-    found = Marks("t.query-purchase.dlq", {(0, 4), (0, 5), (1, 4)})
-    assert found.expired({0: 5, 1: 0}) == [b"t.query-purchase.dlq[0]@4"]
+    found = Marks("t.query-purchase.dlq", dict.fromkeys([(0, 4), (0, 5), (1, 4), (1, 9), (2, 0)]))
+    gone = [b"t.query-purchase.dlq[0]@4", b"t.query-purchase.dlq[1]@9", b"t.query-purchase.dlq[2]@0"]
+    assert found.expired({0: (5, 9), 1: (0, 9)}) == gone
+
+
+def test_a_letter_in_the_place_of_one_of_a_topic_that_was_made_anew_was_not_replayed() -> None:
+    """Offsets begin again with a new topic, and its first letters would be passed over, for ever and in silence."""
+    old = letter(7)
+    key = marks.key(old.topic, old.partition, old.offset)
+    found = loaded(old.topic, Record(key, marks.value(old, NOON)))
+    assert found.replayed(old)
+    assert not found.replayed(replace(old, timestamp_ms=old.timestamp_ms + 1))
+
+
+@pytest.mark.parametrize("value", [b"{}", b"", b"[]", b"\xff", b'{"died_ms": "x"}'])
+def test_a_mark_that_does_not_say_when_its_letter_died_is_of_the_letter_in_its_place(value: bytes) -> None:
+    one = letter(7)
+    assert loaded(one.topic, Record(marks.key(one.topic, one.partition, one.offset), value)).replayed(one)

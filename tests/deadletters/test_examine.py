@@ -101,3 +101,9 @@ def test_keys_and_headers_are_text_where_they_are(value: bytes | None, shown: st
 
 def test_a_stranger_s_text_cannot_command_the_terminal() -> None:
     assert visible("wipe\x1b[2J\x9b1mé") == "wipe\\x1b[2J\\x9b1mé"
+
+
+def test_numbers_that_json_does_not_have_are_shown_by_their_name() -> None:
+    shown = plain({"scores": {"a": float("nan"), "b": float("inf"), "c": 0.5}})
+    assert shown == {"scores": {"a": "nan", "b": "inf", "c": 0.5}}
+    json.dumps(shown, allow_nan=False)

@@ -13,9 +13,10 @@ from confluent_kafka import KafkaError, KafkaException
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cosmo.deadletters import replay as replay_module
 from cosmo.deadletters.letter import REPLAYS_HEADER, Letter
 from cosmo.deadletters.marks import Marks
-from cosmo.deadletters.replay import BATCH, Replay, Replayed
+from cosmo.deadletters.replay import BATCH, Replay, Replayed, cut
 from cosmo.runtime.errors import CosmoError
 from streams.kafka.producer import SinkUnconfirmed
 from tests.deadletters.examples import letter
@@ -39,6 +40,8 @@ class MemorySender:
 
     failing: set[int] = field(default_factory=set)
     too_large: set[int] = field(default_factory=set)
+    forgetful: bool = False
+    """Confirms no mark."""
     log: list[Sent] = field(default_factory=list)
     _records: int = 0
 
@@ -56,7 +59,7 @@ class MemorySender:
             self._records += 1
             if self._records - 1 in self.too_large:
                 raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
-        if topic == TOPIC and self._records - 1 in self.failing:
+        if (topic == TOPIC and self._records - 1 in self.failing) or (topic == MARKS and self.forgetful):
             future.set_exception(SinkUnconfirmed("no"))
         else:
             self.log.append(Sent(topic, value, key, list(headers), partition))
@@ -170,6 +173,41 @@ async def test_a_letter_that_cannot_be_sent_does_not_hold_back_the_others() -> N
     assert (done.replayed, done.failed) == (2, 1)
     assert done.failure.startswith("t.query-purchase.dlq[0]@1 was not sent: ")
     assert not marked(sender).replayed(letter(1))
+
+
+async def test_what_was_sent_and_could_not_be_remembered_is_said_to_be_sent() -> None:
+    done = Replayed(topic=TOPIC)
+    sender = MemorySender(failing={1}, forgetful=True)
+    with pytest.raises(CosmoError, match="was not sent"):
+        await replay().run(iter([letter(0), letter(1), letter(2)]), sender, done)
+    assert (done.replayed, done.failed, done.unmarked) == (2, 1, 2)
+    assert len(sender.to(TOPIC)) == 2
+
+
+@pytest.mark.parametrize("broken", ["-1", "9" * 5000, "x", "²"])
+async def test_numbers_of_strangers_are_no_numbers_and_stop_nothing(broken: str) -> None:
+    strange = letter(headers=[(REPLAYS_HEADER, broken.encode())], errors={"partition": broken})
+    assert (strange.replays, strange.source_partition) == (0, None)
+    done = await run(replay(), [strange], MemorySender())
+    assert done.replayed == 1
+
+
+@pytest.mark.parametrize("timestamp_ms", [-1, 10**18])
+def test_an_instant_of_strangers_is_an_instant(timestamp_ms: int) -> None:
+    assert letter(timestamp_ms=timestamp_ms).died_at.year in {1970, 9999}
+
+
+@given(st.lists(st.integers(0, 100), max_size=60))
+def test_batches_hold_every_letter_once_and_are_bounded_in_bytes(sizes: list[int]) -> None:
+    letters = [letter(number, key=None, value=bytes(size), headers=[]) for number, size in enumerate(sizes)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(replay_module, "BATCH", 7)
+        patch.setattr(replay_module, "BATCH_BYTES", 120)
+        batches = list(cut(letters))
+    assert [one for batch in batches for one in batch] == letters
+    for batch in batches:
+        assert 1 <= len(batch) <= 7
+        assert sum(one.size_bytes for one in batch[:-1]) < 120
 
 
 async def test_marks_of_letters_that_are_gone_are_taken_back() -> None:

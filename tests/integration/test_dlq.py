@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import socket
@@ -18,6 +19,9 @@ import httpx
 import pytest
 from fastavro import parse_schema, schemaless_writer
 
+from cosmo.deadletters import operations, replay
+from cosmo.deadletters.reader import ALL
+from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
 from schemas import avsc
 from schemas.codec import Codec
@@ -184,3 +188,39 @@ def test_too_many_dead_letters_stop_the_worker_process_with_a_sentence_and_exit_
     assert said in done.stderr
     assert "COSMO_DEAD_LETTER_RATIO=1" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_prefix_under_which_there_are_no_topics_is_not_said_to_have_no_dead_letters(env: dict[str, str]) -> None:
+    listed = cosmo(env, "dlq", "list")
+    assert (listed.returncode, listed.stdout) == (1, "")
+    assert "None of these topics exists" in listed.stderr
+
+
+async def test_a_replay_that_breaks_off_says_what_it_has_done_and_the_next_one_does_the_rest(
+    settings: Settings, env: dict[str, str], registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the second batch the brokers are gone; in the second of the next run somebody presses Ctrl-C."""
+    produce(settings, [raw(b"hello")] * 30)
+    await ingest_all(settings.model_copy(update={"dead_letter_ratio": 1.0}), registry)
+    monkeypatch.setattr(replay, "BATCH", 10)
+    real, batches = replay.Replay._batch, 0
+
+    async def breaking(*arguments: Any) -> None:
+        nonlocal batches
+        batches += 1
+        if batches == 2:
+            raise CosmoError("The brokers are gone.")
+        if batches == 4:
+            raise KeyboardInterrupt
+        await real(*arguments)
+
+    monkeypatch.setattr(replay.Replay, "_batch", breaking)
+
+    def run() -> tuple[int, str, bool]:
+        done = operations.replay(settings, "query-purchase", ALL, max_replays=5)
+        return done.replayed, done.failure, done.interrupted
+
+    assert await asyncio.to_thread(run) == (10, "The brokers are gone.", False)
+    assert await asyncio.to_thread(run) == (10, "", True)
+    assert document(env, "dlq", "replay", "query-purchase", "--yes")["replayed"] == 10
+    assert len(read_all(settings, "query-purchase")) == 60
