@@ -19,7 +19,7 @@ from cosmo.workers.one import BUILDERS, limit
 from schemas.registry import Registry
 from streams.fetch.handler import Fetch, Handler
 from streams.fetch.watch import Watch
-from streams.kafka.clients import admin
+from streams.kafka.clients import log_reader
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import ConfirmingProducer
 from streams.worker import Worker
@@ -65,7 +65,7 @@ async def run(settings: Settings, wanted: int) -> str:
     registry: Any = Registry(settings)
     async with ConfirmingProducer(settings) as producer:
         handler = MeteredHandler(build(settings, producer, DeadLetters(producer), registry), Meter(wanted))
-        worker = Worker("ingest", settings, handler, Watch("ingest", Progress(), admin(settings)))
+        worker = Worker("ingest", settings, handler, Watch("ingest", Progress(), log_reader(settings)))
         running = asyncio.create_task(worker.run())
         ended = asyncio.create_task(handler.done.wait())
         await asyncio.wait({running, ended}, return_when=asyncio.FIRST_COMPLETED)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from confluent_kafka import KafkaException, TopicPartition
+from contextlib import closing
+
+from confluent_kafka import KafkaException
 
 from cosmo.deadletters.letter import DLQ
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
-from streams.kafka.clients import admin
+from streams.kafka.clients import admin, log_reader
 from streams.kafka.lag import end_offsets, start_offsets
 from streams.topics import CONSUMED
 
@@ -38,11 +40,11 @@ def bounds(settings: Settings, names: list[str]) -> dict[str, Bounds]:
 
     Raises CosmoError when no broker answers.
     """
-    client = admin(settings)
     try:
-        known = client.list_topics(timeout=REACH_S).topics
-        wanted = [TopicPartition(name, number) for name in names if name in known for number in known[name].partitions]
-        starts, ends = (start_offsets(client, wanted), end_offsets(client, wanted)) if wanted else ({}, {})
+        known = admin(settings).list_topics(timeout=REACH_S).topics
+        wanted = [(name, number) for name in names if name in known for number in known[name].partitions]
+        with closing(log_reader(settings)) as reader:
+            starts, ends = start_offsets(reader, wanted), end_offsets(reader, wanted)
     except KafkaException as error:
         raise CosmoError(
             f"No Kafka broker answers at {settings.kafka_bootstrap_servers}: {error.args[0].str()}.",

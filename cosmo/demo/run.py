@@ -127,6 +127,7 @@ class _Run:
         running.callback(flow.write_summary)
         flow.send()
         running.callback(flow.stop)
+        running.callback(self.show.say, "Stopping …")
         flow.until_goal()
         results = flow.results(stack)
         self.show.results(results)

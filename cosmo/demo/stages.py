@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
-
 from cosmo.demo.reading import Stage
 from cosmo.lag.model import GroupLag, PartitionLag, Standing
 from cosmo.runtime.settings import Settings
 from streams import topics
-from streams.kafka.lag import end_offsets
+from streams.kafka.lag import OffsetReader, end_offsets
 
 WRITES: Mapping[str, topics.Topic] = {
     "ingest": topics.PAIR_COUNTS,
@@ -21,18 +18,16 @@ WRITES: Mapping[str, topics.Topic] = {
 """What each stage gives; materialize gives entities, which are counted in the store."""
 
 
-def written(admin: AdminClient, settings: Settings) -> dict[str, int]:
+def written(reader: OffsetReader, settings: Settings, timeout_s: float) -> dict[str, int]:
     """Records ever written to each topic that a stage writes to, dead letters included; by name without prefix.
     Raises KafkaException."""
     names = [*(topic.name for topic in WRITES.values()), topics.REJECTED_INTENTS.name]
     names += [topic.dlq for consumed in topics.CONSUMED.values() for topic in consumed]
     wanted = [
-        TopicPartition(settings.topic_prefix + name, partition)
-        for name in names
-        for partition in range(settings.topic_partitions)
+        (settings.topic_prefix + name, partition) for name in names for partition in range(settings.topic_partitions)
     ]
     totals = dict.fromkeys(names, 0)
-    for (topic, _), end in end_offsets(admin, wanted).items():
+    for (topic, _), end in end_offsets(reader, wanted, timeout_s).items():
         totals[topic.removeprefix(settings.topic_prefix)] += end
     return totals
 

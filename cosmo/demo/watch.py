@@ -15,8 +15,7 @@ from typing import Self
 
 import httpx
 import psutil
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException
 
 from cosmo.demo.background import Background
 from cosmo.demo.outcome_logs import Entity, OutcomeLogs, Outcomes
@@ -35,7 +34,7 @@ from features.rows import Value
 from features.views import PRODUCT_COMPLEMENTS, PRODUCT_INTENTS, QUERY_INTENTS, View
 from schemas.records import EntityKind
 from streams import topics
-from streams.kafka.clients import admin
+from streams.kafka.clients import log_reader
 
 EVERY_S: Mapping[Source, float] = {
     Source.OUTCOMES: 1.0,
@@ -44,6 +43,8 @@ EVERY_S: Mapping[Source, float] = {
     Source.PROMPTS: 3.0,
 }
 TURN_S = 1.0
+PATIENCE_S = 4.0
+"""With brokers, in one turn: the other sources wait meanwhile, and must not look silent for that."""
 SETTLE_S = 15.0
 ASKED_AT_ONCE = 500
 ASKABLE = 5
@@ -97,7 +98,7 @@ class Watch:
         return [key for _, key in sorted(known) if (kind, key) in self._featured][:count]
 
     def _run(self) -> None:
-        with LagReader(self.settings) as lag, OutcomeLogs.of(self.settings) as outcome_logs:
+        with LagReader(self.settings, timeout_s=PATIENCE_S) as lag, OutcomeLogs.of(self.settings) as outcome_logs:
             self._outcomes = outcome_logs.outcomes
             with closing(_Looking(self.settings, outcome_logs)) as looking:
                 while not self._closing.is_set():
@@ -162,7 +163,7 @@ class Watch:
 
     def _offset_figures(self, reading: Reading, looking: _Looking, lag: LagReader) -> Reading:
         groups = {group.group: group for group in group_lags(lag.read())}
-        ends = written(looking.admin, self.settings)
+        ends = written(looking.log, self.settings, PATIENCE_S)
         found = stages(groups, ends, reading.entities, self.settings.topic_prefix)
         queued = next((stage.lag for stage in found if stage.name == "infer"), None)
         pairs = ends[topics.BEHAVIOR_PAIRS.name]
@@ -183,7 +184,7 @@ class _Looking:
 
     def __init__(self, settings: Settings, outcome_logs: OutcomeLogs) -> None:
         self.outcome_logs = outcome_logs
-        self.admin: AdminClient = admin(settings)
+        self.log: Consumer = log_reader(settings)
         self.due_s: dict[Source, float] = {}
         self._loop = asyncio.new_event_loop()
         self._store: RedisStore = connect(settings)
@@ -202,6 +203,7 @@ class _Looking:
 
     def close(self) -> None:
         with ExitStack() as undo:
+            undo.callback(self.log.close)
             undo.callback(self._loop.close)
             undo.callback(lambda: self._loop.run_until_complete(self._store.close()))
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # it is public in the docs
+from confluent_kafka.admin import AdminClient
 
 from cosmo.runtime.deadline import Deadline
+from streams.kafka.lag import OffsetReader, end_offsets, start_offsets
 
 Partition = tuple[str, int]
 
+ONE_S = 1.0
+"""For a partition that is asked by itself; its leader answers in milliseconds or is away."""
 GROUPS_AT_ONCE = 8
 """Consumers that ask at the same time; each has a few threads and connections of its own."""
 
@@ -134,14 +137,30 @@ def _untold(error: KafkaError) -> str:
     return f"what was committed is not known: {error.str()}"
 
 
-def log_bounds(admin: AdminClient, wanted: Collection[Partition], deadline: Deadline) -> dict[Partition, Bounds]:
-    """Log start and log end offset of each partition."""
-    if not wanted:
-        return {}
-    asked = [TopicPartition(*partition) for partition in wanted]
-    ends = _list_offsets(admin, asked, OffsetSpec.latest(), deadline)  # type: ignore[no-untyped-call]
-    starts = _list_offsets(admin, asked, OffsetSpec.earliest(), deadline)  # type: ignore[no-untyped-call]
-    return {partition: _bounds(starts[partition], ends[partition]) for partition in wanted}
+def log_bounds(reader: OffsetReader, wanted: Collection[Partition], deadline: Deadline) -> dict[Partition, Bounds]:
+    """Log start and log end offset of each partition. Asked of all at once; where that fails, which one partition
+    without a leader is enough for, of each by itself."""
+    try:
+        return _log_bounds(reader, wanted, deadline.remaining_s)
+    except KafkaException:
+        found: dict[Partition, Bounds] = {}
+        for partition in wanted:
+            found |= _bounds_of(reader, partition, deadline)
+        return found
+
+
+def _bounds_of(reader: OffsetReader, partition: Partition, deadline: Deadline) -> dict[Partition, Bounds]:
+    if deadline.expired:
+        return {partition: Bounds(problem="the ends of its log could not be asked in time")}
+    try:
+        return _log_bounds(reader, [partition], min(ONE_S, deadline.remaining_s))
+    except KafkaException as error:
+        return {partition: Bounds(problem=error.args[0].str())}
+
+
+def _log_bounds(reader: OffsetReader, wanted: Collection[Partition], timeout_s: float) -> dict[Partition, Bounds]:
+    ends, starts = end_offsets(reader, wanted, timeout_s), start_offsets(reader, wanted, timeout_s)
+    return {partition: Bounds(start=starts[partition], end=ends[partition]) for partition in wanted}
 
 
 def _members(answer: Future[Any]) -> Members:
@@ -157,17 +176,3 @@ def _members(answer: Future[Any]) -> Members:
         for partition in member.assignment.topic_partitions
     }
     return Members(state=group.state.name, count=len(group.members), owners=owners)
-
-
-def _list_offsets(
-    admin: AdminClient, asked: list[TopicPartition], spec: OffsetSpec, deadline: Deadline
-) -> dict[Partition, Future[Any]]:
-    answers = admin.list_offsets(dict.fromkeys(asked, spec), request_timeout=deadline.remaining_s)
-    return {(one.topic, one.partition): answer for one, answer in answers.items()}
-
-
-def _bounds(start: Future[Any], end: Future[Any]) -> Bounds:
-    try:
-        return Bounds(start=start.result().offset, end=end.result().offset)
-    except KafkaException as error:
-        return Bounds(problem=error.args[0].str())

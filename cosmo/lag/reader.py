@@ -115,7 +115,7 @@ class LagReader:
 
     def _bounds(self, groups: list[GroupReading], deadline: Deadline) -> list[GroupReading]:
         wanted = {(p.topic, p.partition) for group in groups for p in group.partitions if _has_log(p)}
-        bounds = brokers.log_bounds(self._admin, wanted, deadline)
+        bounds = brokers.log_bounds(self._log, wanted, deadline)
         return [replace(group, partitions=tuple(_bounded(p, bounds) for p in group.partitions)) for group in groups]
 
     def _oldest(self, groups: list[GroupReading], deadline: Deadline) -> list[GroupReading]:

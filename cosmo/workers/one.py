@@ -14,7 +14,7 @@ from cosmo.runtime.settings import Settings
 from schemas.registry import Registry
 from streams.fetch.handler import Handler
 from streams.fetch.watch import Watch
-from streams.kafka.clients import admin
+from streams.kafka.clients import log_reader
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import ConfirmingProducer
 from streams.worker import Worker
@@ -69,7 +69,7 @@ async def _run(process: str, settings: Settings, last_resort: LastResort) -> Non
         async with ConfirmingProducer(settings) as producer:
             dead_letters = DeadLetters(producer, limit=settings.dead_letter_ratio)
             handler = build(settings, producer, dead_letters, registry)
-            watch = Watch(process, progress, admin(settings))
+            watch = Watch(process, progress, log_reader(settings))
             await Worker(process, settings, handler, watch, last_resort.arm).run()
     last_resort.settled()
 

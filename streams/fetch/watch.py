@@ -11,14 +11,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaException
 
 from cosmo.runtime.health import Progress
 from cosmo.runtime.metrics import counter, gauge, histogram
 from streams.fetch.handler import Fetch
 from streams.fetch.ledger import Ledger
-from streams.kafka.lag import end_offsets, start_offsets
+from streams.kafka.lag import OffsetReader, end_offsets, start_offsets
 
 EVERY_S = 5.0
 
@@ -36,7 +35,7 @@ class Watch:
 
     process: str
     progress: Progress
-    admin: AdminClient | None
+    log: OffsetReader | None
     _committed: dict[Partition, int] = field(default_factory=dict)
     _gone: set[Partition] = field(default_factory=set)
     """Forgotten since the last look began."""
@@ -60,8 +59,7 @@ class Watch:
     async def look(self, ledgers: Mapping[Partition, Ledger], committed: Mapping[Partition, int | None]) -> None:
         """Advance every partition that moved since the last look, or has nothing left to read."""
         self._gone.clear()
-        wanted = [TopicPartition(topic, number) for topic, number in committed]
-        bounds = await asyncio.to_thread(_bounds, self.admin, wanted) if wanted and self.admin else {}
+        bounds = await asyncio.to_thread(_bounds, self.log, list(committed)) if committed and self.log else {}
         now_s = time.monotonic()
         for key, offset in committed.items():
             if key in self._gone:  # while the brokers were asked; noted now, it would stand still for ever
@@ -74,7 +72,7 @@ class Watch:
     def close(self) -> None:
         """Let the client go. Faust keeps an app, and with it this object, for the life of the process, and a client
         that nobody uses would go on calling brokers that may be gone."""
-        self.admin = None
+        self.log = None
 
     def _judge(self, key: Partition, offset: int, bounds: tuple[int, int] | None) -> None:
         nothing_left = bounds is None or max(offset, bounds[0]) >= bounds[1]  # retention may have taken what was unread
@@ -84,11 +82,11 @@ class Watch:
         gauge("cosmo_committed_offset").labels(*key).set(offset)
 
 
-def _bounds(admin: AdminClient, wanted: list[TopicPartition]) -> dict[Partition, tuple[int, int]]:
+def _bounds(log: OffsetReader, wanted: list[Partition]) -> dict[Partition, tuple[int, int]]:
     """First offset and end of each partition; nothing when the brokers do not tell: they are what is stuck then, and
     not this process."""
     try:
-        ends, starts = end_offsets(admin, wanted), start_offsets(admin, wanted)
+        ends, starts = end_offsets(log, wanted), start_offsets(log, wanted)
     except KafkaException:
         return {}
     return {key: (starts[key], end) for key, end in ends.items()}

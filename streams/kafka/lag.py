@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # it is public in the docs
 
 TIMEOUT_S = 10.0
+END, BEGINNING = -1, -2
+"""Instants by which ListOffsets means the ends of a log."""
 
 
 async def total_lag(reader: Consumer, topic: str, partitions: int) -> int | None:
@@ -22,14 +25,29 @@ async def total_lag(reader: Consumer, topic: str, partitions: int) -> int | None
         return None
 
 
-def end_offsets(admin: AdminClient, wanted: list[TopicPartition]) -> dict[tuple[str, int], int]:
-    """Log end offset of each partition. Blocks; raises KafkaException when the brokers do not answer."""
-    return _offsets(admin, wanted, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+class OffsetReader(Protocol):
+    """The part of a consumer that is needed; see `streams.kafka.clients.log_reader`.
+
+    Not the admin client: once a broker has been restarted, librdkafka 2.16 answers its list_offsets with
+    FENCED_LEADER_EPOCH for five minutes, and now and then with a memory that is corrupt.
+    """
+
+    def offsets_for_times(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]: ...
 
 
-def start_offsets(admin: AdminClient, wanted: list[TopicPartition]) -> dict[tuple[str, int], int]:
-    """Offset of the first record that each partition still holds."""
-    return _offsets(admin, wanted, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+def end_offsets(
+    reader: OffsetReader, wanted: Iterable[tuple[str, int]], timeout_s: float = TIMEOUT_S
+) -> dict[tuple[str, int], int]:
+    """Log end offset of each partition. Blocks; raises KafkaException when the brokers do not answer. The first answer
+    after a broker's restart is such an exception, since the client has to learn of it."""
+    return _offsets(reader, wanted, END, timeout_s)
+
+
+def start_offsets(
+    reader: OffsetReader, wanted: Iterable[tuple[str, int]], timeout_s: float = TIMEOUT_S
+) -> dict[tuple[str, int], int]:
+    """Offset of the first record that each partition still holds; as `end_offsets`."""
+    return _offsets(reader, wanted, BEGINNING, timeout_s)
 
 
 def _total_lag(reader: Consumer, topic: str, partitions: int) -> int:
@@ -43,7 +61,12 @@ def _total_lag(reader: Consumer, topic: str, partitions: int) -> int:
     return lag
 
 
-def _offsets(admin: AdminClient, wanted: list[TopicPartition], spec: OffsetSpec) -> dict[tuple[str, int], int]:
-    """Each answer or its KafkaException comes within the request's own timeout; a second clock would only race it."""
-    found = admin.list_offsets(dict.fromkeys(wanted, spec), request_timeout=TIMEOUT_S)
-    return {(tp.topic, tp.partition): future.result().offset for tp, future in found.items()}
+def _offsets(
+    reader: OffsetReader, wanted: Iterable[tuple[str, int]], instant: int, timeout_s: float
+) -> dict[tuple[str, int], int]:
+    asked = [TopicPartition(topic, partition, instant) for topic, partition in wanted]
+    found = reader.offsets_for_times(asked, timeout=timeout_s) if asked else []
+    for one in found:
+        if one.error is not None:
+            raise KafkaException(one.error)
+    return {(one.topic, one.partition): one.offset for one in found}

@@ -4,33 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # it is public in the docs
 
 from cosmo.runtime.health import Progress
 from cosmo.runtime.metrics import REGISTRY
 from streams.fetch.watch import Watch
+from streams.kafka.lag import BEGINNING, END
 
 PARTITION = ("behavior-pairs", 0)
 
 
 @dataclass
 class OneLog:
-    """An admin client of brokers whose partitions all begin and end at the same offsets."""
+    """A client of brokers whose partitions all begin and end at the same offsets."""
 
     start: int
     end: int
 
-    def list_offsets(self, asked: Mapping[TopicPartition, Any], **_: Any) -> dict[TopicPartition, Future[Any]]:
-        earliest = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-        return {tp: told(self.start if spec is earliest else self.end) for tp, spec in asked.items()}
+    def offsets_for_times(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        found = {END: self.end, BEGINNING: self.start}
+        return [TopicPartition(one.topic, one.partition, found[one.offset]) for one in partitions]
 
 
 @dataclass
@@ -40,16 +37,10 @@ class SlowLog(OneLog):
     asked: threading.Event = field(default_factory=threading.Event)
     may_answer: threading.Event = field(default_factory=threading.Event)
 
-    def list_offsets(self, asked: Mapping[TopicPartition, Any], **how: Any) -> dict[TopicPartition, Future[Any]]:
+    def offsets_for_times(self, partitions: list[TopicPartition], timeout: float) -> list[TopicPartition]:
         self.asked.set()
         assert self.may_answer.wait(10.0)
-        return super().list_offsets(asked, **how)
-
-
-def told(offset: int) -> Future[Any]:
-    future: Future[Any] = Future()
-    future.set_result(SimpleNamespace(offset=offset))
-    return future
+        return OneLog.offsets_for_times(self, partitions, timeout)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +83,7 @@ def scraped() -> set[str]:
 async def test_a_partition_that_goes_while_the_brokers_are_asked_does_not_stand_still_for_ever() -> None:
     now_s = [0.0]
     log = SlowLog(0, 9)
-    watch = Watch("infer", Progress(clock=lambda: now_s[0]), cast("AdminClient", log))
+    watch = Watch("infer", Progress(clock=lambda: now_s[0]), log)
     looking = asyncio.create_task(watch.look({}, {PARTITION: 7}))
     await asyncio.to_thread(log.asked.wait)
     watch.forget(*PARTITION)

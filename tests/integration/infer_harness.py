@@ -17,7 +17,7 @@ from schemas.fixed_registry import FixedRegistry
 from schemas.records import BY_TOPIC, BehaviorPair, IntentRequest, Record
 from streams import topics
 from streams.fetch.watch import Watch
-from streams.kafka.clients import admin, client_config, group_reader, log_reader
+from streams.kafka.clients import client_config, group_reader, log_reader
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import total_lag
 from streams.kafka.producer import ConfirmingProducer
@@ -53,7 +53,7 @@ async def infer_worker(settings: Settings) -> AsyncIterator[tuple[Worker, asynci
     """A worker that runs until the context ends, which raises what broke it."""
     async with ConfirmingProducer(settings) as producer:
         logic = handler.build(settings, producer, DeadLetters(producer, limit=settings.dead_letter_ratio), REGISTRY)
-        worker = Worker("infer", settings, logic, Watch("infer", Progress(), admin(settings)))
+        worker = Worker("infer", settings, logic, Watch("infer", Progress(), log_reader(settings)))
         running = asyncio.create_task(worker.run())
         yield worker, running
         worker.request_stop()

@@ -19,7 +19,7 @@ from schemas.registry import Registry
 from streams import topics
 from streams.fetch.watch import Watch
 from streams.kafka.admin import create_topics
-from streams.kafka.clients import admin, client_config, group_reader
+from streams.kafka.clients import client_config, group_reader, log_reader
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import total_lag
 from streams.kafka.producer import ConfirmingProducer
@@ -94,7 +94,7 @@ async def working(settings: Settings) -> AsyncIterator[Worker]:
     with closing(Registry(settings)) as registry:
         async with ConfirmingProducer(settings) as producer:
             logic = handler.build(settings, producer, DeadLetters(producer), registry)
-            worker = Worker("materialize", settings, logic, Watch("materialize", Progress(), admin(settings)))
+            worker = Worker("materialize", settings, logic, Watch("materialize", Progress(), log_reader(settings)))
             running = asyncio.create_task(worker.run())
             try:
                 yield worker

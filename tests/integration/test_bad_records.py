@@ -18,7 +18,7 @@ from streams import topics
 from streams.fetch.watch import Watch
 from streams.ingest import handler
 from streams.kafka.admin import create_topics
-from streams.kafka.clients import admin, client_config, group_reader
+from streams.kafka.clients import client_config, group_reader, log_reader
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import total_lag
 from streams.kafka.producer import ConfirmingProducer
@@ -42,7 +42,7 @@ async def ingest_all(settings: Settings, registry: Registry) -> None:
     """Run ingest until it has committed everything; raises what stopped it."""
     async with ConfirmingProducer(settings) as producer:
         logic = handler.build(settings, producer, DeadLetters(producer, limit=settings.dead_letter_ratio), registry)
-        worker = Worker("ingest", settings, logic, Watch("ingest", Progress(), admin(settings)))
+        worker = Worker("ingest", settings, logic, Watch("ingest", Progress(), log_reader(settings)))
         running = asyncio.create_task(worker.run())
         async with asyncio.timeout(90.0):
             while not running.done() and await lag(settings) > 0:

@@ -28,7 +28,7 @@ from streams.fetch.watch import Watch
 from streams.ingest import handler as ingest
 from streams.ingest.facts import Tables
 from streams.kafka.admin import create_topics
-from streams.kafka.clients import admin, client_config, group_reader, log_reader
+from streams.kafka.clients import client_config, group_reader, log_reader
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import total_lag
 from streams.kafka.producer import ConfirmingProducer
@@ -105,7 +105,7 @@ def produce(settings: Settings, registry: Registry, some: Iterator[CoPurchase | 
 async def ingest_all(settings: Settings, registry: Registry) -> None:
     async with ConfirmingProducer(settings) as producer:
         logic = ingest.build(settings, producer, DeadLetters(producer), registry)
-        worker = Worker("ingest", settings, logic, Watch("ingest", Progress(), admin(settings)))
+        worker = Worker("ingest", settings, logic, Watch("ingest", Progress(), log_reader(settings)))
         running = asyncio.create_task(worker.run())
         commits = group_reader(settings, topics.group("ingest", settings.topic_prefix))
         while await lag_of(commits, settings, "ingest") != 0 and not running.done():

@@ -9,16 +9,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 
+from cosmo.runtime.settings import Settings
 from cosmo.stack.ports import LOOPBACK
 from streams import topics
+from streams.kafka.clients import log_reader
+from streams.kafka.lag import end_offsets, start_offsets
 from tests.conftest import SessionStack
 from tests.support.commands import Cosmo, alone
 from tests.support.processes import listening_addresses, processes_of, until, until_none_runs
@@ -84,6 +88,25 @@ def test_up_starts_again_what_has_died_and_leaves_the_rest_alone(cosmo: Cosmo) -
     after = _pids(cosmo.json("stack", "up"))
     assert after.pop("valkey") != _pids(before).pop("valkey")
     assert all(pids == _pids(before)[name] for name, pids in after.items())
+
+
+def test_whoever_saw_the_broker_die_is_told_offsets_again_soon_after_it_is_back(cosmo: Cosmo) -> None:
+    """A client keeps the old leader epoch until it has been told that it is old; the admin client is told in vain."""
+    parts = cosmo.json("stack", "status")
+    partitions = [(topics.INTENTS.name, number) for number in range(4)]
+    with closing(log_reader(Settings(kafka_bootstrap_servers=_address(parts, "kafka")))) as reader:
+        before = end_offsets(reader, partitions), start_offsets(reader, partitions)
+        os.kill(_pids(parts)["kafka"][0], signal.SIGKILL)
+        with pytest.raises(KafkaException):
+            end_offsets(reader, partitions, 1.0)
+        cosmo.json("stack", "up")
+
+        def told() -> bool:
+            with suppress(KafkaException):
+                return (end_offsets(reader, partitions, 1.0), start_offsets(reader, partitions, 1.0)) == before
+            return False
+
+        assert until(told, within_s=SOON_S)
 
 
 def test_another_number_of_brokers_is_refused_while_it_runs(cosmo: Cosmo) -> None:

@@ -18,7 +18,7 @@ from streams import topics
 from streams.fetch.handler import Fetch
 from streams.fetch.watch import Watch
 from streams.kafka.admin import create_topics
-from streams.kafka.clients import admin, client_config, group_reader
+from streams.kafka.clients import client_config, group_reader, log_reader
 from streams.worker import Worker
 
 pytestmark = pytest.mark.integration
@@ -71,7 +71,7 @@ async def never(_: Fetch) -> None:
 
 
 def worker(settings: Settings, handler: RecordingHandler) -> Worker:
-    return Worker("materialize", settings, handler, Watch("materialize", Progress(), admin(settings)))
+    return Worker("materialize", settings, handler, Watch("materialize", Progress(), log_reader(settings)))
 
 
 def quick(settings: Settings, **changes: object) -> Settings:
