@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -199,11 +200,13 @@ def _has_shoppers(tables: Tables) -> bool:
 
 
 async def _in_thread(work: Callable[[], T]) -> T:
-    """`asyncio.to_thread` that ends no sooner than its thread does, cancelled or not: whoever takes the turn next must
-    find nobody at work on the state."""
+    """`asyncio.to_thread` that ends no sooner than its thread does, however often it is cancelled: whoever takes the
+    turn next must find nobody at work on the state."""
     working = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:
-        await asyncio.wait({working})
+        while not working.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({working})
         raise
