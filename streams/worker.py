@@ -17,6 +17,7 @@ from cosmo.runtime import logs
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
+from cosmo.runtime.waiting import WAITING, GivenUp
 from streams import topics
 from streams.app import build_app, fetch_topic
 from streams.fetch.handler import Background, Fetch, Handler
@@ -151,6 +152,8 @@ class Worker:
             yield
         except asyncio.CancelledError:
             raise
+        except GivenUp:  # because we stop; what waited is not acked
+            log.info("stopped while waiting", waits=[str(wait) for wait in WAITING.now()])
         except BaseException as error:  # noqa: BLE001 - raised again by `run`; polars' panics are such
             self._failure = self._failure or error
             self._stopping.set()

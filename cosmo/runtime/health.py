@@ -23,6 +23,7 @@ from prometheus_client.exposition import choose_encoder
 
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.metrics import REGISTRY, gauge
+from cosmo.runtime.waiting import WAITING, Waiting
 
 STALLED_AFTER_S = 60.0
 """Longer than any rebalance and than one batch to a busy model; shorter than anybody's patience."""
@@ -30,7 +31,8 @@ STALLED_AFTER_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """``reason`` is a sentence for people; ``age_s`` belongs to the part that has waited longest."""
+    """``reason`` is a sentence for people; ``age_s`` belongs to the part that has waited longest, or to what it waits
+    for."""
 
     healthy: bool
     reason: str
@@ -47,6 +49,9 @@ class Progress:
 
     clock: Callable[[], float] = time.monotonic
     stalled_after_s: float = STALLED_AFTER_S
+    waiting: Waiting = field(default_factory=lambda: WAITING)
+    """What the process waits for. It is in every reason, and a wait longer than ``stalled_after_s`` is unhealthy by
+    itself, because not every wait keeps a part from moving."""
     _moved_at: dict[str, float] = field(default_factory=dict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
@@ -71,9 +76,14 @@ class Progress:
             part, since = min(self._moved_at.items(), key=lambda item: item[1], default=("nothing", now))
         age_s = now - since
         if age_s <= self.stalled_after_s:
-            return Verdict(healthy=True, reason=f"{part} moved or was idle {age_s:.0f} s ago", age_s=age_s)
-        reason = f"{part} has not moved for {age_s:.0f} s although it had work (limit {self.stalled_after_s:.0f} s)"
-        return Verdict(healthy=False, reason=reason, age_s=age_s)
+            said = f"{part} moved or was idle {age_s:.0f} s ago"
+        else:
+            limit = f"(limit {self.stalled_after_s:.0f} s)"
+            said = f"{part} has not moved for {age_s:.0f} s although it had work {limit}"
+        waits = self.waiting.now()
+        oldest_s = max([age_s, *(wait.age_s for wait in waits)])
+        reason = "; ".join([said, *map(str, waits)])
+        return Verdict(healthy=oldest_s <= self.stalled_after_s, reason=reason, age_s=oldest_s)
 
 
 _notes: dict[str, str] = {}

@@ -320,8 +320,16 @@ METRICS: tuple[MetricDef, ...] = (
         kind="counter",
         unit="attempts",
         labels=("dependency",),
-        processes=("materialize",),
+        processes=WORKERS,
         doc="Attempts that failed because a dependency did not answer; each is repeated after a pause, without end.",
+    ),
+    MetricDef(
+        name="cosmo_waiting_seconds",
+        kind="gauge",
+        unit="seconds",
+        labels=("dependency",),
+        processes=WORKERS,
+        doc="How long the process has waited for this dependency; 0 while it answers. /healthz says why it waits.",
     ),
     MetricDef(
         name="cosmo_lookup_seconds",

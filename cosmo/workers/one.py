@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
 
 from cosmo.runtime import health, memory
 from cosmo.runtime.last_resort import LastResort
 from cosmo.runtime.settings import Settings
+from schemas.patient import PatientRegistry
 from schemas.registry import Registry
 from streams.fetch.handler import Handler
 from streams.fetch.watch import Watch
@@ -64,13 +65,19 @@ async def _run(process: str, settings: Settings, last_resort: LastResort) -> Non
     settings = _for(process, settings)
     build: Callable[..., Handler] = import_module(BUILDERS[process]).build
     progress = health.Progress(stalled_after_s=_stalled_after_s(process, settings))
-    registry: Any = Registry(settings)
+    stopping = threading.Event()
+    registry = PatientRegistry(Registry(settings), stopping)
+
+    def stop() -> None:
+        stopping.set()
+        last_resort.arm()
+
     with health.serve(settings.worker_port or PORTS[process], progress, host=settings.listen_host):
         async with ConfirmingProducer(settings) as producer:
             dead_letters = DeadLetters(producer, limit=settings.dead_letter_ratio)
             handler = build(settings, producer, dead_letters, registry)
             watch = Watch(process, progress, log_reader(settings))
-            await Worker(process, settings, handler, watch, last_resort.arm).run()
+            await Worker(process, settings, handler, watch, stop).run()
     last_resort.settled()
 
 

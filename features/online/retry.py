@@ -7,17 +7,10 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from cosmo.runtime import logs
 from cosmo.runtime.errors import CosmoError
-from cosmo.runtime.metrics import counter
+from cosmo.runtime.waiting import WAITING, pause_s
 
 T = TypeVar("T")
-
-FIRST_PAUSE_S = 0.05
-LONGEST_PAUSE_S = 5.0
-"""What is back is noticed within this time; a crowd of writers does not come back at one instant (jitter)."""
-
-log = logs.get(__name__)
 
 
 async def persistently(
@@ -29,7 +22,7 @@ async def persistently(
 ) -> T:
     """The result of ``call``, repeated while it fails with an error that is retriable. ``call`` must be idempotent.
 
-    Each pause is a random part of a bound that doubles ("full jitter"). Other errors are the caller's.
+    Other errors are the caller's.
     """
     attempt = 0
     while True:
@@ -38,12 +31,10 @@ async def persistently(
         except CosmoError as error:
             if not error.retriable:
                 raise
-            counter("cosmo_waits_total").labels(dependency).inc()
-            if attempt == 0:
-                log.warning("waiting for a dependency", dependency=dependency, reason=error.what)
-            await sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(attempt, 16)) * jitter())
+            WAITING.failed(dependency, error.what)
+            await sleep(pause_s(attempt, jitter))
             attempt += 1
         else:
             if attempt:
-                log.info("dependency is back", dependency=dependency, attempts=attempt)
+                WAITING.answered(dependency)
             return result

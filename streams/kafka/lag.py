@@ -8,20 +8,35 @@ from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from cosmo.runtime.errors import CosmoError
+
 TIMEOUT_S = 10.0
 END, BEGINNING = -1, -2
 """Instants by which ListOffsets means the ends of a log."""
 
 
-async def total_lag(reader: Consumer, topic: str, partitions: int) -> int | None:
-    """Records of ``topic`` that the group of ``reader`` (a `group_reader`) has not committed; None when the brokers do
-    not tell.
+class LagUnknown(CosmoError):  # noqa: N818 - an outcome, named by what it says
+    """The brokers do not tell how far a group is behind. That is not zero, and nobody may act as if it were."""
+
+    retriable = True
+
+
+async def known_lag(reader: Consumer, topic: str, partitions: int) -> int:
+    """Records of ``topic`` that the group of ``reader`` (a `group_reader`) has not committed. Raises LagUnknown.
 
     A partition without a commit counts from its first record.
     """
     try:
         return await asyncio.to_thread(_total_lag, reader, topic, partitions)
-    except KafkaException:
+    except KafkaException as error:
+        raise LagUnknown(f"The brokers do not tell the lag of {topic}: {error.args[0].str()}.") from error
+
+
+async def total_lag(reader: Consumer, topic: str, partitions: int) -> int | None:
+    """`known_lag`, or None."""
+    try:
+        return await known_lag(reader, topic, partitions)
+    except LagUnknown:
         return None
 
 

@@ -25,7 +25,7 @@ from streams import topics
 from streams.fetch.handler import Fetch
 from streams.kafka.clients import group_reader
 from streams.kafka.dead_letters import DeadLetters
-from streams.kafka.lag import total_lag
+from streams.kafka.lag import known_lag
 from streams.kafka.producer import ConfirmingProducer
 from streams.sampling.admission import Budget, Window
 from streams.sampling.blocks_in import decode, voucher_blocks
@@ -176,8 +176,8 @@ def build(
     prefix, pairs_topic = settings.topic_prefix, settings.topic_prefix + topics.BEHAVIOR_PAIRS.name
     commits = group_reader(settings, topics.group("infer", settings.topic_prefix))
 
-    async def lag() -> int | None:
-        return await total_lag(commits, pairs_topic, handler.pairs_partitions)
+    async def lag() -> int:
+        return await known_lag(commits, pairs_topic, handler.pairs_partitions)
 
     releaser = Releaser(
         producer=producer,

@@ -12,8 +12,10 @@ from datetime import datetime
 import polars as pl
 
 from cosmo.runtime.metrics import counter, gauge
+from cosmo.runtime.waiting import WAITING, Waiting
 from schemas.codec import Codec
 from schemas.records import BehaviorPair
+from streams.kafka.lag import LagUnknown
 from streams.kafka.producer import ConfirmingProducer
 from streams.sampling.admission import Budget, Lanes
 from streams.sampling.owned import Owned
@@ -22,6 +24,8 @@ LAG_EVERY_S = 0.5
 """How often the lag of behavior-pairs is asked for. Commits come once a second; asking more often tells no more."""
 LEAST_PAUSE_S = 0.02
 """Between two releases, so that a stream of small rounds is released in handfuls."""
+LAG = "lag of behavior-pairs"
+"""What is waited for while the brokers do not tell it."""
 PAUSE_SHARE = 3
 """And at least this many times what the last release took: listing what is due is a quarter of the time at most."""
 
@@ -34,8 +38,8 @@ class Releaser:
     producer: ConfirmingProducer
     codec: Codec[BehaviorPair]
     topic: str
-    lag: Callable[[], Awaitable[int | None]]
-    """Records of behavior-pairs that wait for the model."""
+    lag: Callable[[], Awaitable[int]]
+    """Records of behavior-pairs that wait for the model. Raises LagUnknown, and nothing is released meanwhile."""
     share: Callable[[], float]
     """The part of all partitions that this process owns."""
     now: Callable[[], datetime]
@@ -43,6 +47,7 @@ class Releaser:
     lanes: Lanes = field(default_factory=Lanes)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """There may be more to release."""
+    waiting: Waiting = field(default_factory=lambda: WAITING)
     _measured_s: float | None = None
 
     async def run(self, owned: Callable[[], Collection[Owned]]) -> None:
@@ -89,10 +94,19 @@ class Releaser:
         if self._measured_s is not None and began_s - self._measured_s < LAG_EVERY_S:
             return
         before = self.budget.sent_since
-        lag = await self.lag()
+        lag = await self._lag()
         self._measured_s = began_s
         self.budget.measured(lag, before)
         gauge("cosmo_sample_window_records").set(self.budget.window.size)
+
+    async def _lag(self) -> int | None:
+        try:
+            lag = await self.lag()
+        except LagUnknown as error:
+            self.waiting.failed(LAG, error.what)
+            return None
+        self.waiting.answered(LAG)
+        return lag
 
 
 def _count_waiting(frames: Collection[pl.DataFrame]) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from cosmo.runtime.waiting import LONGEST_PAUSE_S
 from features.errors import StoreRefused, StoreUnreachable
-from features.online.retry import LONGEST_PAUSE_S, persistently
+from features.online.retry import persistently
 
 
 def failing(times: int, error: Exception) -> Callable[[], Awaitable[str]]:

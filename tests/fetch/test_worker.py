@@ -13,6 +13,7 @@ from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.errors import StopWorker
 from cosmo.runtime.health import Progress
 from cosmo.runtime.settings import Settings
+from cosmo.runtime.waiting import GivenUp
 from streams.fetch.handler import Fetch, RawRecord
 from streams.fetch.watch import Watch
 from streams.worker import Worker
@@ -56,9 +57,10 @@ class StuckHandler(SlowHandler):
 
 @dataclass
 class OneFetch:
-    """A stream of one event; ack does nothing."""
+    """A stream of one event."""
 
     value: Fetch
+    acked: bool = False
 
     def noack(self) -> OneFetch:
         return self
@@ -67,7 +69,7 @@ class OneFetch:
         yield self
 
     def ack(self) -> None:
-        pass
+        self.acked = True
 
 
 class Panic(BaseException):
@@ -81,6 +83,18 @@ class PanickingHandler(SlowHandler):
     async def handle(self, fetch: Fetch) -> Awaitable[None]:
         async def promise() -> None:
             raise Panic
+
+        return promise()
+
+
+@dataclass
+class WaitingHandler(SlowHandler):
+    """Its promises wait for a dependency until the worker stops."""
+
+    async def handle(self, fetch: Fetch) -> Awaitable[None]:
+        async def promise() -> None:
+            await self.may_open.wait()
+            raise GivenUp("It was still away.")
 
         return promise()
 
@@ -164,3 +178,15 @@ async def test_a_panic_in_native_code_stops_the_worker_instead_of_its_commits() 
     async with asyncio.timeout(5.0):
         await running._stopping.wait()
     assert isinstance(running._failure, Panic)
+
+
+async def test_what_waited_for_a_dependency_when_the_worker_stopped_is_neither_acked_nor_a_failure() -> None:
+    handler = WaitingHandler()
+    handler.may_open.set()
+    running = worker(handler)
+    await running._assigned(None, {TP("pair-counts", 0)})
+    event = OneFetch(Fetch("pair-counts", 0, [RawRecord(0, 0, None, None)]))
+    await running._agent(event)
+    await asyncio.gather(*running._promises)
+    assert not event.acked
+    assert running._failure is None

@@ -5,16 +5,8 @@ import pytest
 
 from cosmo.runtime import health
 from cosmo.runtime.errors import CosmoError
-
-
-class ManualClock:
-    """A clock that moves when the test says so."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from cosmo.runtime.waiting import Waiting
+from tests.support.manual_clock import ManualClock
 
 
 @pytest.fixture
@@ -55,6 +47,22 @@ def test_a_part_that_moves_again_is_healthy_again(clock: ManualClock, progress: 
     progress.advance()
     clock.now_s += 100
     progress.advance()
+    assert progress.judge().healthy
+
+
+def test_a_long_wait_is_unhealthy_by_itself_and_a_short_one_is_only_said(clock: ManualClock) -> None:
+    waiting = Waiting(clock)
+    progress = health.Progress(clock, stalled_after_s=60, waiting=waiting)
+    progress.advance()
+    waiting.failed("schema registry", "It does not answer.")
+    clock.now_s += 60
+    progress.advance()
+    verdict = progress.judge()
+    assert verdict.healthy
+    assert verdict.reason.endswith("; waits for the schema registry for 60 s: It does not answer.")
+    clock.now_s += 1
+    assert not progress.judge().healthy
+    waiting.answered("schema registry")
     assert progress.judge().healthy
 
 

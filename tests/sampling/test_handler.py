@@ -12,7 +12,9 @@ import pytest
 
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.errors import StopWorker
+from cosmo.runtime.health import Progress
 from cosmo.runtime.metrics import counter
+from cosmo.runtime.waiting import Waiting
 from schemas.codec import Codec
 from schemas.fixed_registry import FixedRegistry
 from schemas.records import BehaviorPair, PairCounts, SampleState
@@ -20,6 +22,7 @@ from streams.blocks import to_ipc
 from streams.fetch.handler import Fetch, RawRecord
 from streams.ingest.facts import Combined
 from streams.kafka.dead_letters import DeadLetters
+from streams.kafka.lag import LagUnknown
 from streams.kafka.producer import ConfirmingProducer, Headers, SinkUnconfirmed
 from streams.sampling.admission import Budget, Window
 from streams.sampling.handler import MAX_UNFLUSHED, SampleHandler
@@ -31,6 +34,7 @@ from streams.state.partition import PartitionState
 from tests.sampling.cluster import NOW
 from tests.sampling.examples import TODAY, bought, searches
 from tests.state.memory_segments import MemorySegments
+from tests.support.manual_clock import ManualClock
 
 BLOCKS = Codec("pair-counts", PairCounts, FixedRegistry())
 PAIRS = Codec("behavior-pairs", BehaviorPair, FixedRegistry())
@@ -89,6 +93,8 @@ class Sampler:
     handler: SampleHandler
     producer: NotedProducer
     background: asyncio.Task[None]
+    lag: int | None = 0
+    """Of behavior-pairs, as the brokers tell it; None: they do not."""
     offset: int = 0
 
     async def take(self, combined: Combined) -> asyncio.Task[None]:
@@ -131,9 +137,12 @@ async def sampler(
     window: int = 64,
     refuses: bool = False,
     sizes: Mapping[str, int] | None = None,
+    waiting: Waiting | None = None,
 ) -> AsyncIterator[Sampler]:
-    async def known_lag() -> int | None:
-        return lag
+    async def known_lag() -> int:
+        if one.lag is None:
+            raise LagUnknown("The brokers do not tell.")
+        return one.lag
 
     producer = NotedProducer(refuses=refuses, sizes=sizes)
     handler = SampleHandler(
@@ -151,17 +160,18 @@ async def sampler(
             share=lambda: 1.0,
             now=lambda: NOW,
             budget=Budget(Window(least=window, most=window)),
+            waiting=waiting or Waiting(),
         ),
         rules=Rules(),
         flush_s=0.0,
     )
     await handler.start()
     await handler.assigned("pair-counts", frozenset({0}))
-    background = asyncio.create_task(handler.background())
-    yield Sampler(handler, producer, background)
-    background.cancel()
+    one = Sampler(handler, producer, asyncio.create_task(handler.background()), lag)
+    yield one
+    one.background.cancel()
     with suppress(asyncio.CancelledError, SinkUnconfirmed):
-        await background
+        await one.background
     await handler.revoked("pair-counts", frozenset({0}))
 
 
@@ -295,6 +305,27 @@ async def test_nothing_is_released_while_the_queue_is_full_or_unknown(lag: int |
         await one.settled()
         assert one.handler.works[0].owned.board.qualified.height == 5
         assert not one.producer.released()
+
+
+async def test_an_unknown_lag_is_said_by_healthz_until_it_is_known_and_then_pairs_go_on() -> None:
+    """A sampler that releases nothing for ever must not look well."""
+    clock = ManualClock()
+    waiting = Waiting(clock)
+    progress = Progress(clock, stalled_after_s=60.0, waiting=waiting)
+    async with sampler(MemorySegments(), lag=None, waiting=waiting) as one:
+        await asyncio.wait_for(await one.take(tents(1)), SOON_S)
+        await until(lambda: bool(waiting.now()))
+        progress.advance("pair-counts[0]")
+        verdict = progress.judge()
+        assert verdict.healthy
+        assert "waits for the lag of behavior-pairs for 0 s: The brokers do not tell." in verdict.reason
+        clock.now_s += 61.0
+        progress.advance("pair-counts[0]")
+        assert not progress.judge().healthy
+        one.lag = 0
+        await until(lambda: len(one.producer.released()) == 1)
+        assert progress.judge().healthy
+        assert not waiting.now()
 
 
 async def test_no_more_is_released_than_the_window_lets() -> None:
