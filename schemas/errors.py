@@ -25,6 +25,7 @@ class Reason(StrEnum):
     TRUNCATED_FRAME = "truncated_frame"
     BAD_SCHEMA_HEADER = "bad_schema_header"
     UNKNOWN_SCHEMA = "unknown_schema"
+    SCHEMA_NOT_LOOKED_UP = "schema_not_looked_up"
     SCHEMA_MISMATCH = "schema_mismatch"
     TRUNCATED = "truncated"
     TRAILING_BYTES = "trailing_bytes"
@@ -58,6 +59,7 @@ UNDECODABLE: dict[Reason, str] = {
     Reason.TRUNCATED_FRAME: "The value ends within the schema id.",
     Reason.BAD_SCHEMA_HEADER: "The header __value_schema_id is not a magic byte and a schema id.",
     Reason.UNKNOWN_SCHEMA: "The registry knows no schema with this id.",
+    Reason.SCHEMA_NOT_LOOKED_UP: "So many unknown schema ids came at once that this one was not asked for. Replay it.",
     Reason.SCHEMA_MISMATCH: "The schema it was written with cannot be read as this topic's.",
     Reason.TRUNCATED: "The Avro body ends too early.",
     Reason.TRAILING_BYTES: "Bytes follow the end of the Avro body.",

@@ -1,8 +1,7 @@
 """The schema registry as this project uses it: our schemas by topic, everybody's schemas by id.
 
-Lookups are cached for the life of the process, since an id never changes its meaning. That an id is unknown is
-remembered for a while only: a producer may register in a moment, and a flood of damaged records must not become a
-flood of requests.
+Lookups are cached for the life of the process, since an id never changes its meaning. How often ids are asked for that
+turn out unknown is bounded (`schemas.unknown`), so that a flood of damaged records is no flood of requests.
 """
 
 from __future__ import annotations
@@ -21,9 +20,8 @@ from schemas.compatibility import level
 from schemas.errors import NotRegistered, Reason, Undecodable
 from schemas.framing import SchemaKey
 from schemas.registry_http import RegistryHttp
+from schemas.unknown import Unknown
 
-UNKNOWN_FOR_S = 30.0  # how long an unknown id stays unknown without asking again
-UNKNOWN_LIMIT = 10_000  # ids remembered as unknown; beyond it all are forgotten, which costs requests, not memory
 MAX_ID = 2**31 - 1  # registries count in Java ints, and some answer a larger id with 500
 
 
@@ -37,7 +35,8 @@ class SchemaLookup(Protocol):
         """Number of our newest schema of the topic; NotRegistered when it is not there."""
 
     def schema_by_id(self, schema_id: int) -> AvroSchema:
-        """The schema of this number; Undecodable (unknown_schema, or schema_mismatch when it is not plain Avro)."""
+        """The schema of this number; Undecodable (unknown_schema, schema_not_looked_up when too many unknown ones came
+        to ask for each, or schema_mismatch when it is not plain Avro)."""
 
     def schema_by_guid(self, guid: UUID) -> AvroSchema:
         """As ``schema_by_id``; a registry that gives no GUIDs knows none."""
@@ -57,10 +56,9 @@ class Registry:
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._http = RegistryHttp(settings)
         self._prefix = settings.topic_prefix
-        self._clock = clock
         self._ours: dict[str, int] = {}
-        self._known: dict[SchemaKey, AvroSchema] = {}
-        self._unknown_until: dict[SchemaKey, float] = {}
+        self._known: dict[SchemaKey, AvroSchema | Undecodable] = {}
+        self._unknown = Unknown(clock)
 
     def close(self) -> None:
         """Close the connections; what is cached can still be had."""
@@ -101,30 +99,33 @@ class Registry:
         return f"{self._prefix if prefix is None else prefix}{topic_name}-value"
 
     def _find(self, key: SchemaKey, fetch: Callable[[], Any]) -> AvroSchema:
-        if key in self._known:
-            return self._known[key]
-        if self._unknown_until.get(key, 0.0) > self._clock():
-            raise unknown_schema(key)
-        answer = fetch()
-        if answer is None:
-            self._remember_unknown(key)
-            raise unknown_schema(key)
-        found = self._known[key] = _plain_avro(key, answer)
+        if key not in self._known:
+            self._known[key] = self._fetched(key, fetch)
+        found = self._known[key]
+        if isinstance(found, Undecodable):
+            raise Undecodable(found.reason, found.detail)
         return found
 
-    def _remember_unknown(self, key: SchemaKey) -> None:
-        if len(self._unknown_until) >= UNKNOWN_LIMIT:
-            self._unknown_until.clear()
-        self._unknown_until[key] = self._clock() + UNKNOWN_FOR_S
+    def _fetched(self, key: SchemaKey, fetch: Callable[[], Any]) -> AvroSchema | Undecodable:
+        """What will always be answered; raises what may be otherwise in a while."""
+        if key in self._unknown:
+            raise unknown_schema(key)
+        if not self._unknown.may_ask:
+            raise Undecodable(Reason.SCHEMA_NOT_LOOKED_UP, f"schema {key}: too many unknown ids came before it")
+        answer = fetch()
+        if answer is None:
+            self._unknown.add(key)
+            raise unknown_schema(key)
+        return _plain_avro(key, answer)
 
 
 def _request(topic_name: str, version: int | None = None) -> dict[str, str]:
     return {"schema": avsc.text(avsc.load(topic_name, version)), "schemaType": "AVRO"}
 
 
-def _plain_avro(key: SchemaKey, answer: dict[str, Any]) -> AvroSchema:
+def _plain_avro(key: SchemaKey, answer: dict[str, Any]) -> AvroSchema | Undecodable:
     if answer.get("schemaType", "AVRO") != "AVRO" or answer.get("references"):
-        raise Undecodable(Reason.SCHEMA_MISMATCH, f"schema {key} is not Avro in one piece")
+        return Undecodable(Reason.SCHEMA_MISMATCH, f"schema {key} is not Avro in one piece")
     try:
         schema: AvroSchema = json.loads(answer["schema"])
     except ValueError:

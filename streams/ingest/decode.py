@@ -186,9 +186,16 @@ def _framed_by_id(values: Spans) -> npt.NDArray[np.bool_]:
     return framed
 
 
-def _by_schema_id(values: Spans, indexes: Ints) -> Iterable[tuple[int, Ints]]:
-    """(schema id, indexes of its records) for records framed by an id."""
+def _by_schema_id(values: Spans, indexes: Ints) -> list[tuple[int, Ints]]:
+    """(schema id, indexes of its records) for records framed by an id; those of the most records first, because the
+    registry may not be asked for all: a schema that is new is in many, and an id out of damaged bytes in one."""
     buffer, starts = values.buffer, values.starts[indexes]
-    ids = sum(buffer[starts + place].astype(np.int64) << (32 - 8 * place) for place in range(1, ID_FRAME_BYTES))
-    for key in np.unique(ids).tolist():
-        yield key, indexes[ids == key]
+    ids = np.zeros(len(indexes), np.int64)
+    for place in range(1, ID_FRAME_BYTES):
+        ids = ids << 8 | buffer[starts + place]
+    if (ids == ids[:1]).all():  # one producer, nearly always
+        return [(key, indexes) for key in ids[:1].tolist()]
+    order = np.argsort(ids, kind="stable")
+    keys, begins = np.unique(ids[order], return_index=True)
+    groups = np.split(indexes[order], begins[1:])
+    return sorted(zip(keys.tolist(), groups, strict=True), key=lambda one: -len(one[1]))

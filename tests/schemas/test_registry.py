@@ -17,8 +17,9 @@ from schemas import avsc
 from schemas.avsc import AvroSchema
 from schemas.errors import NotRegistered, Reason, RegistryRefused, RegistryUnreachable, Undecodable
 from schemas.fixed_registry import FixedRegistry
-from schemas.registry import UNKNOWN_FOR_S, UNKNOWN_LIMIT, Registry
+from schemas.registry import Registry
 from schemas.registry_http import RegistryHttp
+from schemas.unknown import BURST, PER_S, UNKNOWN_FOR_S
 from tests.schemas.registry_contract import RegistryContract
 
 ABSENT = (404, {"error_code": 40403, "message": "Schema not found"})
@@ -165,11 +166,41 @@ def test_an_unknown_id_is_asked_for_once_in_a_while(
     assert registry.schema_by_id(5) == "string"
 
 
-def test_unknown_ids_do_not_fill_the_memory(registry: Registry, server: ScriptedServer) -> None:
+def test_a_flood_of_unknown_ids_is_no_flood_of_requests(
+    registry: Registry, server: ScriptedServer, clock: FakeClock
+) -> None:
     server.answers.append(ABSENT)
-    registry._unknown_until.update(dict.fromkeys(range(UNKNOWN_LIMIT), float("inf")))
-    assert reason_of(lambda: registry.schema_by_id(UNKNOWN_LIMIT + 1)) is Reason.UNKNOWN_SCHEMA
-    assert len(registry._unknown_until) == 1
+    reasons = [reason_of(lambda number=number: registry.schema_by_id(number)) for number in range(100_000)]  # type: ignore[misc]
+    assert len(server.asked) == BURST
+    assert reasons.count(Reason.UNKNOWN_SCHEMA) == BURST
+    assert set(reasons) == {Reason.UNKNOWN_SCHEMA, Reason.SCHEMA_NOT_LOOKED_UP}
+    clock.now_s += 2.0
+    for number in range(1_000):
+        reason_of(lambda number=number: registry.schema_by_id(200_000 + number))  # type: ignore[misc]
+    assert len(server.asked) == BURST + 2 * PER_S
+
+
+def test_an_id_that_was_not_asked_for_is_found_once_there_is_time(
+    registry: Registry, server: ScriptedServer, clock: FakeClock
+) -> None:
+    server.answers.extend([*[ABSENT] * BURST, STRING])
+    for number in range(BURST + 1):
+        reason_of(lambda number=number: registry.schema_by_id(number))  # type: ignore[misc]
+    clock.now_s += 1.0
+    assert registry.schema_by_id(BURST) == "string"
+
+
+def test_known_ids_cost_nothing_of_what_may_be_asked(registry: Registry, server: ScriptedServer) -> None:
+    server.answers.append(STRING)
+    assert {registry.schema_by_id(number) for number in range(2 * BURST)} == {"string"}
+
+
+def test_unknown_ids_do_not_fill_the_memory(registry: Registry, server: ScriptedServer, clock: FakeClock) -> None:
+    server.answers.append(ABSENT)
+    for number in range(3 * BURST):
+        reason_of(lambda number=number: registry.schema_by_id(number))  # type: ignore[misc]
+        clock.now_s += 1 / PER_S
+    assert len(registry._unknown) <= BURST + PER_S * UNKNOWN_FOR_S
 
 
 def test_an_id_that_no_registry_gives_is_not_asked_for(registry: Registry, server: ScriptedServer) -> None:
@@ -197,7 +228,9 @@ def test_a_registry_without_guids_knows_none(registry: Registry, server: Scripte
 )
 def test_what_is_not_avro_in_one_piece_is_a_mismatch(registry: Registry, server: ScriptedServer, answer: Any) -> None:
     server.answers.append((200, answer))
-    assert reason_of(lambda: registry.schema_by_id(5)) is Reason.SCHEMA_MISMATCH
+    for _ in range(3):
+        assert reason_of(lambda: registry.schema_by_id(5)) is Reason.SCHEMA_MISMATCH
+    assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
