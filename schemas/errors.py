@@ -31,6 +31,7 @@ class Reason(StrEnum):
     TRAILING_BYTES = "trailing_bytes"
     INVALID_UTF8 = "invalid_utf8"
     DAMAGED = "damaged"
+    TOO_MANY_VALUES = "too_many_values"
     TIME_OUT_OF_RANGE = "time_out_of_range"
 
     LONE_SURROGATE = "lone_surrogate"
@@ -65,6 +66,7 @@ UNDECODABLE: dict[Reason, str] = {
     Reason.TRAILING_BYTES: "Bytes follow the end of the Avro body.",
     Reason.INVALID_UTF8: "A string is not UTF-8.",
     Reason.DAMAGED: "The Avro body holds what no encoder writes, such as an enum index out of range.",
+    Reason.TOO_MANY_VALUES: "Its arrays and maps announce more than 100,000 items and entries in all.",
     Reason.TIME_OUT_OF_RANGE: "An instant before year 1 or after year 9999, often microseconds sent as milliseconds.",
 }
 """What each reason that is about bytes means; a lone surrogate counts as a value, though bytes can hold one too."""

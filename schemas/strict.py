@@ -7,6 +7,7 @@ about as much as decoding does. Raises Undecodable with the field's path and the
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NoReturn, TypeAlias
@@ -22,16 +23,28 @@ Step: TypeAlias = Callable[[bytes, int], int]
 _VARINT_BYTES = 10  # 64 bits in groups of 7
 _INT32 = range(-(2**31), 2**31)
 
+MAX_ITEMS = 100_000
+"""Items of arrays and entries of maps in one body. One takes a byte or two, and a hundred times that as a Python
+object: 16 MB of them would be gigabytes, and minutes. An order has 200 items at most; nothing of ours comes near."""
+
+
+class _Left(threading.local):
+    """How many items the body that this thread walks over may still announce."""
+
+    items = 0
+
 
 class StrictCheck:
     """Checks bodies written with one schema. Build once per schema; instances keep no state between bodies."""
 
     def __init__(self, schema: AvroSchema) -> None:
         self._named: dict[str, Step] = {}
+        self._left = _Left()
         self._root = self._step(parse_schema(schema), "")
 
     def __call__(self, body: bytes) -> None:
         """Return when the body is exactly one value of the schema; raise Undecodable otherwise."""
+        self._left.items = MAX_ITEMS
         try:
             end = self._root(body, 0)
         except RecursionError as error:
@@ -60,9 +73,10 @@ class StrictCheck:
     def _composed(self, schema: Mapping[str, Any], where: str) -> Step:
         kind = schema["type"]
         if kind == "array":
-            return _blocks(self._step(schema["items"], f"{where}[]"), where)
+            return _blocks(self._step(schema["items"], f"{where}[]"), where, self._left)
         if kind == "map":
-            return _blocks(_entry(_text(f"{where} key"), self._step(schema["values"], f"{where}{{}}")), where)
+            entry = _entry(_text(f"{where} key"), self._step(schema["values"], f"{where}{{}}"))
+            return _blocks(entry, where, self._left)
         self._named[schema["name"]] = step = self._defined(schema, where)
         return step
 
@@ -193,7 +207,7 @@ def _entry(key: Step, value: Step) -> Step:
     return lambda body, at: value(body, key(body, at))
 
 
-def _blocks(item: Step, where: str) -> Step:
+def _blocks(item: Step, where: str, left: _Left) -> Step:
     """An array or a map: blocks of items until an empty one; a negative count is followed by the block's size."""
 
     def step(body: bytes, at: int) -> int:
@@ -202,6 +216,9 @@ def _blocks(item: Step, where: str) -> Step:
             count, at = _varint(body, at, where)
             if count == 0:
                 return at
+            left.items -= abs(count)
+            if left.items < 0:
+                _refuse(Reason.TOO_MANY_VALUES, where, start, f"{abs(count):,} items, more than {MAX_ITEMS:,} in all")
             announced = None
             if count < 0:
                 size, at = _varint(body, at, where)

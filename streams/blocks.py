@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from enum import IntEnum
 
 import polars as pl
@@ -11,11 +12,25 @@ import pyarrow as pa
 import pyarrow.ipc
 import xxhash
 
+from streams.unfolding import unfolded_bytes
+
 LAYOUT = 1
+
+MAX_TABLE_BYTES = 64 * 1024 * 1024
+"""Of a table once it is unfolded, texts that several rows share counted for each. Ours have 8 MB at most, before any
+compression (`streams.ingest.shuffle`, `streams.state.segments`); what claims more than this is read by nobody."""
 
 
 class NotABlock(Exception):  # noqa: N818 - says what the bytes are
     """Bytes that are no Arrow stream, a damaged one, or one of another schema."""
+
+    reason = "not_a_block"
+
+
+class TooLargeABlock(NotABlock):
+    """It would unfold to more than `MAX_TABLE_BYTES`."""
+
+    reason = "block_too_large"
 
 
 FACTS = pl.Schema({"head": pl.UInt64, "other": pl.UInt64, "bucket": pl.Int32, "action": pl.UInt8, "session": pl.UInt64})
@@ -91,18 +106,37 @@ def to_ipc(frame: pl.DataFrame) -> bytes:
 def from_ipc(data: bytes, schema: pl.Schema) -> pl.DataFrame:
     """Read a block; raises NotABlock when it is none of this layout, whatever the bytes are.
 
-    Arrow's own reader and its full validation go first: polars' reader ends the process on some damaged bytes.
+    1. what it says of its size and columns, 2. Arrow's own reader and its full validation, 3. polars: its own reader
+    ends the process on some damaged bytes, and both allocate whatever they are told.
     """
+    owned = _arrow_owned(data)
     try:
-        with pa.ipc.open_stream(_arrow_owned(data)) as reader:
+        _limited(sum(unfolded_bytes(owned)))
+        with pa.ipc.open_stream(owned) as reader:
+            _of_schema(pl.DataFrame(reader.schema.empty_table()), schema)
             table = reader.read_all()
         table.validate(full=True)
         frame = pl.DataFrame(table)
-    except (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError) as error:
+    except (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError, struct.error) as error:
         raise NotABlock(str(error)) from error
-    if frame.schema != schema:
-        raise NotABlock(f"expected {schema}, found {frame.schema}")
+    _limited(_text_bytes(frame))
     return frame
+
+
+def _of_schema(empty: pl.DataFrame, schema: pl.Schema) -> None:
+    if empty.schema != schema:
+        raise NotABlock(f"expected {schema}, found {empty.schema}")
+
+
+def _limited(size_bytes: int) -> None:
+    if size_bytes > MAX_TABLE_BYTES:
+        raise TooLargeABlock(f"it unfolds to {size_bytes:,} bytes, more than {MAX_TABLE_BYTES:,}")
+
+
+def _text_bytes(frame: pl.DataFrame) -> int:
+    """Of texts, each row's own: a million rows may refer to one text of a megabyte."""
+    lengths = frame.select(pl.selectors.string().str.len_bytes().cast(pl.Int64).sum())
+    return sum(lengths.row(0)) if lengths.width else 0
 
 
 def _arrow_owned(data: bytes) -> pa.Buffer:

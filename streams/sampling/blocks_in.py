@@ -43,7 +43,7 @@ def decode(codec: Codec[PairCounts], records: Sequence[RawRecord]) -> Blocks:
         except Undecodable as error:
             bad.append(Bad(record, str(error.reason), error.detail))
         except NotABlock as error:
-            bad.append(Bad(record, "not_a_block", str(error)))
+            bad.append(Bad(record, error.reason, str(error)))
     return Blocks(_union(good), bad)
 
 

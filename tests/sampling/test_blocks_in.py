@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import random
+import resource
 from dataclasses import replace
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.ipc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from schemas.codec import Codec
@@ -14,8 +20,10 @@ from schemas.fixed_registry import FixedRegistry
 from schemas.records import PairCounts
 from streams.blocks import FACTS, NotABlock, from_ipc, to_ipc
 from streams.fetch.handler import RawRecord
+from streams.ingest.shuffle import MAX_FACTS
 from streams.sampling import blocks_in
 from streams.sampling.blocks_in import decode, voucher_blocks
+from streams.unfolding import unfolded_bytes
 from tests.sampling.examples import orders
 
 CODEC = Codec("pair-counts", PairCounts, FixedRegistry())
@@ -66,6 +74,76 @@ def test_damaged_bytes_are_refused_or_read_and_never_crash_the_process() -> None
                 from_ipc(bytes(damaged[: chance.randrange(len(data))] if chance.random() < 0.3 else damaged), schema)
             except NotABlock:
                 continue
+
+
+def compressed(frame: pl.DataFrame) -> bytes:
+    out = io.BytesIO()
+    frame.write_ipc_stream(out, compression="zstd")
+    return out.getvalue()
+
+
+def claiming(data: bytes, before: int, after: int) -> bytes:
+    """A compressed table in which the buffers of one length claim another."""
+    old, new = before.to_bytes(8, "little"), after.to_bytes(8, "little")
+    assert old in data
+    return data.replace(old, new)
+
+
+@pytest.mark.parametrize("claim", [2**31, 2**40, 2**62])
+def test_a_block_that_claims_gigabytes_is_a_dead_letter_before_anything_is_allocated(claim: int) -> None:
+    facts = pl.concat([TABLES.facts] * 10_000)
+    bomb = claiming(compressed(facts), 8 * facts.height, claim)
+    assert len(bomb) < 1_000_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    good = CODEC.encode(BLOCK)
+    blocks = decode(CODEC, records(good, CODEC.encode(replace(BLOCK, facts=bomb)), good))
+    assert [(letter.record.offset, letter.reason) for letter in blocks.bad] == [(1, "block_too_large")]
+    assert blocks.tables.facts.height == 2 * TABLES.facts.height
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kilobytes
+
+
+def test_a_block_that_really_unfolds_to_too_much_is_a_dead_letter_too() -> None:
+    zeros = pl.DataFrame({name: pl.zeros(4_000_000, dtype, eager=True) for name, dtype in FACTS.items()})
+    bomb = compressed(zeros)
+    assert len(bomb) < 1_000_000
+    (letter,) = decode(CODEC, records(CODEC.encode(replace(BLOCK, facts=bomb)))).bad
+    assert letter.reason == "block_too_large"
+    assert "unfolds to 116,000,000 bytes" in letter.detail
+
+
+def test_rows_that_all_refer_to_one_large_text_are_counted_each() -> None:
+    """It is written once for all of them, and would be copied for each."""
+    text = pa.array(["x" * 100_000], pa.string_view())
+    heads = pa.table(
+        {
+            "head": pa.array(range(2_000), pa.uint64()),
+            "kind": pa.array([1] * 2_000, pa.uint8()),
+            "text": text.take(pa.array([0] * 2_000)),
+        }
+    )
+    out = io.BytesIO()
+    with pa.ipc.new_stream(out, heads.schema) as writer:
+        writer.write_table(heads)
+    assert len(out.getvalue()) < 1_000_000
+    (letter,) = decode(CODEC, records(CODEC.encode(replace(BLOCK, heads=out.getvalue())))).bad
+    assert letter.reason == "block_too_large"
+
+
+def test_the_largest_blocks_of_ours_are_read() -> None:
+    rows = pl.DataFrame({name: pl.zeros(MAX_FACTS, dtype, eager=True) for name, dtype in FACTS.items()})
+    assert from_ipc(to_ipc(rows), FACTS).height == MAX_FACTS
+    assert from_ipc(compressed(rows), FACTS).height == MAX_FACTS
+
+
+@given(rows=st.integers(0, 200), batches=st.integers(1, 3), zstd=st.booleans())
+def test_what_is_told_beforehand_is_what_is_read(rows: int, batches: int, zstd: bool) -> None:
+    frame = pl.DataFrame({name: pl.zeros(rows, dtype, eager=True) for name, dtype in FACTS.items()})
+    out = io.BytesIO()
+    options = pa.ipc.IpcWriteOptions(compression="zstd" if zstd else None)
+    with pa.ipc.new_stream(out, frame.to_arrow().schema, options=options) as writer:
+        for _ in range(batches):
+            writer.write_table(frame.to_arrow())
+    assert sum(unfolded_bytes(pa.py_buffer(out.getvalue()))) == 29 * rows * batches
 
 
 def test_vouchers_go_to_the_partition_of_the_head_they_are_for() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import Reason, Undecodable
-from schemas.strict import StrictCheck
+from schemas.strict import MAX_ITEMS, StrictCheck
 
 ENUM = {"type": "enum", "name": "E", "symbols": ["A", "B"]}
 TREE = {
@@ -80,3 +80,29 @@ def test_the_detail_names_field_and_byte() -> None:
     schema = {"type": "record", "name": "R", "fields": [{"name": "n", "type": "long"}, {"name": "t", "type": "string"}]}
     with pytest.raises(Undecodable, match="t at byte 2: 5 bytes are announced, 2 are left"):
         StrictCheck(schema)(b"\x02\x0aab")
+
+
+def long(number: int) -> bytes:
+    out = BytesIO()
+    schemaless_writer(out, "long", number)
+    return out.getvalue()
+
+
+BASKET = {"type": "record", "name": "B", "fields": [{"name": "items", "type": {"type": "array", "items": "long"}}]}
+
+
+@pytest.mark.parametrize("count", [MAX_ITEMS + 1, 2**40, 2**62])
+def test_an_array_that_announces_too_much_is_refused_before_it_is_walked(count: int) -> None:
+    assert refused(BASKET, long(count) + bytes(MAX_ITEMS + 1)) is Reason.TOO_MANY_VALUES
+
+
+def test_many_small_blocks_announce_as_much_as_a_large_one() -> None:
+    block = long(2_000) + bytes(2_000)
+    StrictCheck(BASKET)(block * 50 + b"\x00")
+    assert refused(BASKET, block * 51 + b"\x00") is Reason.TOO_MANY_VALUES
+
+
+def test_each_body_may_announce_as_much_as_the_one_before() -> None:
+    check, body = StrictCheck(BASKET), long(2_000) + bytes(2_001)
+    for _ in range(60):
+        check(body)
