@@ -84,4 +84,4 @@ WAITING = Waiting()
 
 def pause_s(attempt: int, jitter: Callable[[], float] = random.random) -> float:
     """How long to pause after this attempt, counted from 0: a random part of a bound that doubles ("full jitter")."""
-    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(attempt, 16)) * jitter()
+    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(attempt, 16)) * jitter()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import polars as pl
 
 from schemas.codec import Codec
-from schemas.errors import Undecodable
+from schemas.errors import Reason, Undecodable
 from schemas.records import PairCounts
-from streams.blocks import FACTS, HEADS, LAYOUT, PRODUCTS, NotABlock, from_ipc, to_ipc
+from streams.blocks import FACTS, HEADS, LAYOUT, PRODUCTS, NotABlock, to_ipc
 from streams.fetch.handler import RawRecord
 from streams.ingest.facts import Tables
 from streams.ingest.shuffle import MAX_FACTS
+from streams.state.taken import tables_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,34 +29,29 @@ class Bad:
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """A fetch taken apart: the union of its blocks, and what was no block."""
+    """A fetch taken apart: the union of its blocks, and what was no block, or one that is ahead of its time."""
 
     tables: Tables
     bad: Sequence[Bad]
 
 
-def decode(codec: Codec[PairCounts], records: Sequence[RawRecord]) -> Blocks:
-    """Every record ends in one or the other."""
+def decode(codec: Codec[PairCounts], records: Sequence[RawRecord], now: datetime) -> Blocks:
+    """Every record ends in one or the other; in both when only some of its facts are of days that have not come. Then
+    it may be replayed when they have: what is known already changes nothing."""
     good: list[Tables] = []
     bad: list[Bad] = []
     for record in records:
         try:
-            good.append(_tables(codec.decode(record.value, record.headers)))
+            taken = tables_of(codec.decode(record.value, record.headers), now)
         except Undecodable as error:
             bad.append(Bad(record, str(error.reason), error.detail))
         except NotABlock as error:
             bad.append(Bad(record, error.reason, str(error)))
+        else:
+            good.append(taken.tables)
+            if taken.ahead:
+                bad.append(Bad(record, str(Reason.TIME_IN_FUTURE), taken.ahead))
     return Blocks(_union(good), bad)
-
-
-def _tables(block: PairCounts) -> Tables:
-    if block.layout != LAYOUT:
-        raise NotABlock(f"layout {block.layout}, expected {LAYOUT}")
-    return Tables(
-        facts=from_ipc(block.facts, FACTS),
-        heads=from_ipc(block.heads, HEADS),
-        products=from_ipc(block.products, PRODUCTS),
-    )
 
 
 def _union(tables: Sequence[Tables]) -> Tables:

@@ -16,6 +16,7 @@ import polars as pl
 
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.errors import StopWorker
+from cosmo.runtime.logs import at
 from cosmo.runtime.metrics import counter
 from cosmo.runtime.settings import Settings
 from schemas.codec import Codec
@@ -28,7 +29,7 @@ from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import known_lag
 from streams.kafka.producer import ConfirmingProducer
 from streams.sampling.admission import Budget, Window
-from streams.sampling.blocks_in import decode, voucher_blocks
+from streams.sampling.blocks_in import Bad, decode, voucher_blocks
 from streams.sampling.owned import Owned
 from streams.sampling.release import Releaser
 from streams.sampling.rules import Rules
@@ -63,6 +64,7 @@ class SampleHandler:
     """Of pair-counts."""
     pairs_partitions: int = 0
     """Of behavior-pairs."""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
     works: dict[int, Work] = field(default_factory=dict)
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_UNFLUSHED))
     _computing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_COMPUTING))
@@ -134,8 +136,9 @@ class SampleHandler:
         return [work.owned for work in self.works.values()]
 
     async def _take(self, fetch: Fetch) -> list[asyncio.Future[None]]:
-        blocks = await asyncio.to_thread(decode, self.blocks_codec, fetch.records)
-        self.dead_letters.account(fetch.topic, seen=len(fetch.records), dead=len(blocks.bad))
+        blocks = await asyncio.to_thread(decode, self.blocks_codec, fetch.records, self.now())
+        example = _example(fetch, blocks.bad[0]) if blocks.bad else ""
+        self.dead_letters.account(fetch.topic, seen=len(fetch.records), dead=len(blocks.bad), example=example)
         sent = [
             await self.dead_letters.enqueue(
                 fetch.topic, fetch.partition, bad.record, reason=bad.reason, detail=bad.detail
@@ -160,6 +163,10 @@ class SampleHandler:
             for target, block in blocks
         ]
         await asyncio.gather(*sent)
+
+
+def _example(fetch: Fetch, bad: Bad) -> str:
+    return f"{at(fetch.topic, fetch.partition, bad.record.offset)} is {bad.reason}, {bad.detail}"
 
 
 def _lost() -> asyncio.Future[None]:

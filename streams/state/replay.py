@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import polars as pl
 from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
@@ -16,13 +17,14 @@ from schemas.errors import Undecodable
 from schemas.records import PairCounts, SampleState
 from schemas.registry import SchemaLookup
 from streams import topics
-from streams.blocks import FACTS, HEADS, LAYOUT, PRODUCTS, NotABlock, from_ipc
+from streams.blocks import NotABlock
 from streams.ingest.facts import Tables
 from streams.kafka.clients import admin, group_reader
 from streams.kafka.reading import read_to_end
 from streams.state.kafka import read_live
 from streams.state.log import unite
 from streams.state.partition import PartitionState
+from streams.state.taken import tables_of
 
 TIMEOUT_S = 30.0
 _BLOCKS_AT_ONCE = 64
@@ -35,6 +37,7 @@ class Replay:
     settings: Settings
     registry: SchemaLookup
     empty: Callable[[], PartitionState] = PartitionState
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def durable(self, partition: int) -> PartitionState:
         """1. the committed offset, 2. the live segments, 3. the blocks from that offset on. In this order, because
@@ -62,7 +65,7 @@ class Replay:
         topic = self._topic(topics.PAIR_COUNTS)
         for record in read_to_end(self.settings, topic, partition, first_offset=first_offset):
             try:
-                waiting.append(_tables(codec.decode(record.value, record.headers)))
+                waiting.append(tables_of(codec.decode(record.value, record.headers), self.now()).tables)
             except (Undecodable, NotABlock):
                 continue  # a dead letter, for whoever consumes it
             if len(waiting) == _BLOCKS_AT_ONCE:
@@ -89,16 +92,6 @@ class Replay:
 
     def _topic(self, topic: topics.Topic) -> str:
         return self.settings.topic_prefix + topic.name
-
-
-def _tables(block: PairCounts) -> Tables:
-    if block.layout != LAYOUT:
-        raise NotABlock(f"layout {block.layout}, expected {LAYOUT}")
-    return Tables(
-        facts=from_ipc(block.facts, FACTS),
-        heads=from_ipc(block.heads, HEADS),
-        products=from_ipc(block.products, PRODUCTS),
-    )
 
 
 def _add(state: PartitionState, blocks: list[Tables]) -> None:

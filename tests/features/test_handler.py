@@ -157,7 +157,7 @@ async def test_evidence_that_comes_after_its_retraction_leaves_a_tombstone_in_th
 async def test_while_the_store_is_away_the_fetch_is_held_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("features.online.retry.FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr("cosmo.runtime.waiting.FIRST_PAUSE_S", 0.0)
     store = FailingStore(failures=100)
     await (await handler(store, tmp_path).handle(fetch(value())))
     assert (store.failures, entries_stored(store)) == (0, 1)

@@ -78,14 +78,14 @@ async def test_the_event_timestamp_rises_with_every_change_even_if_the_clock_doe
 
 
 async def test_a_store_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("features.online.retry.FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr("cosmo.runtime.waiting.FIRST_PAUSE_S", 0.0)
     store = FailingStore(failures=5)
     await writer(store).apply(coming(intent()))
     assert stored(store) == {"i-1"}
 
 
 async def test_a_write_whose_answer_was_lost_is_not_done_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("features.online.retry.FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr("cosmo.runtime.waiting.FIRST_PAUSE_S", 0.0)
     store = FailingStore(done_all_the_same=True)
     store.before_replace = lambda: setattr(store, "failures", 1) if not store.replaced else None
     (version,) = await applied(store, coming(intent()))

@@ -224,7 +224,7 @@ def should_be(settings: Settings, registry: Registry) -> dict[str, tuple[PairKin
     for message in read_all(settings, "pair-counts"):
         blocks.setdefault(message.partition() or 0, []).append(RawRecord(0, 0, None, message.value()))
     for partition, records in blocks.items():
-        tables = decode(codec, records).tables
+        tables = decode(codec, records, datetime.now(UTC)).tables
         shoppers = tables.facts.filter(pl.col("action") != FactAction.VOUCHER)
         cluster.add_to(partition, Tables(facts=shoppers, heads=tables.heads, products=tables.products))
     cluster.settle()

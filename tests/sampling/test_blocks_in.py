@@ -6,6 +6,7 @@ import io
 import random
 import resource
 from dataclasses import replace
+from datetime import timedelta
 
 import polars as pl
 import pyarrow as pa
@@ -18,13 +19,14 @@ from polars.testing import assert_frame_equal
 from schemas.codec import Codec
 from schemas.fixed_registry import FixedRegistry
 from schemas.records import PairCounts
-from streams.blocks import FACTS, NotABlock, from_ipc, to_ipc
+from streams.blocks import FACTS, HEADS, NotABlock, from_ipc, to_ipc
 from streams.fetch.handler import RawRecord
 from streams.ingest.shuffle import MAX_FACTS
 from streams.sampling import blocks_in
 from streams.sampling.blocks_in import decode, voucher_blocks
 from streams.unfolding import unfolded_bytes
-from tests.sampling.examples import orders
+from tests.sampling.cluster import NOW
+from tests.sampling.examples import TODAY, orders
 
 CODEC = Codec("pair-counts", PairCounts, FixedRegistry())
 TABLES = orders([["tent-1", "peg-1"], ["coat-1", "scarf-1"]]).tables(0, 1)
@@ -38,6 +40,10 @@ BLOCK = PairCounts(
     heads=to_ipc(TABLES.heads),
     products=to_ipc(TABLES.products),
 )
+
+
+def with_facts(*changes: pl.Expr) -> PairCounts:
+    return replace(BLOCK, facts=to_ipc(TABLES.facts.with_columns(changes)))
 
 
 def records(*values: bytes | None) -> list[RawRecord]:
@@ -54,13 +60,31 @@ def records(*values: bytes | None) -> list[RawRecord]:
         (CODEC.encode(replace(BLOCK, facts=BLOCK.facts[:-40])), "not_a_block"),
         (CODEC.encode(replace(BLOCK, heads=BLOCK.facts)), "not_a_block"),
         (CODEC.encode(replace(BLOCK, products=b"\x00" * 64)), "not_a_block"),
+        (CODEC.encode(with_facts(pl.col("head").replace(TABLES.facts["head"][0], None))), "not_a_block"),
+        (CODEC.encode(with_facts(pl.lit(-1, pl.Int32).alias("bucket"))), "not_a_block"),
+        (CODEC.encode(with_facts(pl.lit(7, pl.UInt8).alias("action"))), "not_a_block"),
+        (CODEC.encode(with_facts(pl.lit(0, pl.UInt8).alias("action"))), "not_a_block"),
     ],
 )
 def test_what_is_no_block_is_a_dead_letter_and_its_neighbours_go_through(bad: bytes | None, reason: str) -> None:
     good = CODEC.encode(BLOCK)
-    blocks = decode(CODEC, records(good, bad, good))
+    blocks = decode(CODEC, records(good, bad, good), NOW)
     assert [(letter.record.offset, letter.reason) for letter in blocks.bad] == [(1, reason)]
     assert_frame_equal(blocks.tables.facts.unique(), TABLES.facts, check_row_order=False)
+
+
+def test_facts_of_days_that_have_not_come_are_left_out_and_their_record_is_a_dead_letter() -> None:
+    tomorrow, later = orders([["tent-1"]], day=TODAY + 2), orders([["tent-1"]], day=TODAY + 3)
+    facts = pl.concat([TABLES.facts, tomorrow.facts, later.facts])
+    products = pl.concat([TABLES.products, later.tables(0, 1).products])
+    block = CODEC.encode(replace(BLOCK, facts=to_ipc(facts), products=to_ipc(products)))
+    taken = decode(CODEC, records(block), NOW)
+    (letter,) = taken.bad
+    assert (letter.record.value, letter.reason) == (block, "time_in_future")
+    assert letter.detail == "2 facts and 1 products are of days after 2024-10-06"
+    assert_frame_equal(taken.tables.facts, pl.concat([TABLES.facts, tomorrow.facts]))
+    assert_frame_equal(taken.tables.products, TABLES.products)
+    assert not decode(CODEC, records(block), NOW + timedelta(days=1)).bad
 
 
 def test_damaged_bytes_are_refused_or_read_and_never_crash_the_process() -> None:
@@ -96,7 +120,7 @@ def test_a_block_that_claims_gigabytes_is_a_dead_letter_before_anything_is_alloc
     assert len(bomb) < 1_000_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     good = CODEC.encode(BLOCK)
-    blocks = decode(CODEC, records(good, CODEC.encode(replace(BLOCK, facts=bomb)), good))
+    blocks = decode(CODEC, records(good, CODEC.encode(replace(BLOCK, facts=bomb)), good), NOW)
     assert [(letter.record.offset, letter.reason) for letter in blocks.bad] == [(1, "block_too_large")]
     assert blocks.tables.facts.height == 2 * TABLES.facts.height
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kilobytes
@@ -106,26 +130,17 @@ def test_a_block_that_really_unfolds_to_too_much_is_a_dead_letter_too() -> None:
     zeros = pl.DataFrame({name: pl.zeros(4_000_000, dtype, eager=True) for name, dtype in FACTS.items()})
     bomb = compressed(zeros)
     assert len(bomb) < 1_000_000
-    (letter,) = decode(CODEC, records(CODEC.encode(replace(BLOCK, facts=bomb)))).bad
+    (letter,) = decode(CODEC, records(CODEC.encode(replace(BLOCK, facts=bomb))), NOW).bad
     assert letter.reason == "block_too_large"
     assert "unfolds to 116,000,000 bytes" in letter.detail
 
 
 def test_rows_that_all_refer_to_one_large_text_are_counted_each() -> None:
     """It is written once for all of them, and would be copied for each."""
-    text = pa.array(["x" * 100_000], pa.string_view())
-    heads = pa.table(
-        {
-            "head": pa.array(range(2_000), pa.uint64()),
-            "kind": pa.array([1] * 2_000, pa.uint8()),
-            "text": text.take(pa.array([0] * 2_000)),
-        }
-    )
-    out = io.BytesIO()
-    with pa.ipc.new_stream(out, heads.schema) as writer:
-        writer.write_table(heads)
-    assert len(out.getvalue()) < 1_000_000
-    (letter,) = decode(CODEC, records(CODEC.encode(replace(BLOCK, heads=out.getvalue())))).bad
+    text = pl.Series(["x" * 100_000]).gather([0] * 2_000)
+    rows = pl.DataFrame({"head": range(2_000), "kind": 1, "text": text}, schema=HEADS)
+    assert len(to_ipc(rows)) < 1_000_000
+    (letter,) = decode(CODEC, records(CODEC.encode(replace(BLOCK, heads=to_ipc(rows)))), NOW).bad
     assert letter.reason == "block_too_large"
 
 
@@ -149,7 +164,7 @@ def test_what_is_told_beforehand_is_what_is_read(rows: int, batches: int, zstd: 
 def test_vouchers_go_to_the_partition_of_the_head_they_are_for() -> None:
     vouchers = TABLES.facts.head(8)
     sent = voucher_blocks(vouchers, 3, ("pair-counts", 2))
-    back = decode(CODEC, records(*(CODEC.encode(block) for _, block in sent)))
+    back = decode(CODEC, records(*(CODEC.encode(block) for _, block in sent)), NOW)
     assert not back.bad
     assert_frame_equal(back.tables.facts, vouchers, check_row_order=False)
     for partition, block in sent:
@@ -163,4 +178,4 @@ def test_more_vouchers_than_the_topic_takes_at_once_go_in_several_blocks(monkeyp
 
 
 def test_a_fetch_of_no_blocks_is_an_empty_union() -> None:
-    assert decode(CODEC, records(b"junk")).tables.facts.equals(pl.DataFrame(schema=FACTS))
+    assert decode(CODEC, records(b"junk"), NOW).tables.facts.equals(pl.DataFrame(schema=FACTS))

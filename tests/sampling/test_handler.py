@@ -164,6 +164,7 @@ async def sampler(
         ),
         rules=Rules(),
         flush_s=0.0,
+        now=lambda: NOW,
     )
     await handler.start()
     await handler.assigned("pair-counts", frozenset({0}))
@@ -387,6 +388,22 @@ async def test_facts_of_a_time_long_past_are_counted_as_such() -> None:
         old = searches(bought("tent 0", "tent-1", 2, tag="old"), day=TODAY - 400)
         await asyncio.wait_for(await one.take(old), SOON_S)
         assert late._value.get() == before + old.facts.height
+
+
+async def test_a_fact_of_a_day_to_come_neither_expires_the_state_nor_is_lost() -> None:
+    """The horizon hangs from the newest day: taken in, a wrong clock would empty the partition."""
+    async with sampler(MemorySegments()) as one:
+        await asyncio.wait_for(await one.take(tents(1)), SOON_S)
+        state = one.handler.works[0].owned.state
+        before = state.fingerprint()
+        ahead = searches(bought("tent 0", "tent-1", 2, tag="ahead"), day=TODAY + 400)
+        await asyncio.wait_for(await one.take(ahead), SOON_S)
+        assert (state.watermark, state.fingerprint()) == (TODAY, before)
+        (value,) = [value for topic, value, _ in one.producer.sent if topic == "pair-counts.dlq"]
+        assert BLOCKS.decode(value).facts == to_ipc(ahead.tables(0, 1).facts)
+        late_neighbour = searches(bought("tent 1", "tent-1", 4, tag="1"))
+        await asyncio.wait_for(await one.take(late_neighbour), SOON_S)
+        await until(lambda: len(one.producer.released()) == 2)
 
 
 async def test_a_state_topic_of_another_size_stops_the_worker_before_it_reads_anything() -> None:
