@@ -59,6 +59,29 @@ def create_command(
         typer.echo(f"Created {', '.join(created)}." if created else "Every topic exists.")
 
 
+@app.command("repartition")
+def repartition_command(
+    partitions: Annotated[
+        int | None, typer.Option(min=1, help="Of pair-counts and sample-state; as many as there are, if not given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move the sampler's state to where it belongs after partitions were added to pair-counts, or add them here.
+
+    cosmo topics repartition --partitions 48    # with no sample worker running; run again after a kill
+    """
+    import asyncio
+
+    from cosmo.runtime.settings import settings
+    from streams.sampling.repartition import repartition
+
+    moved = asyncio.run(repartition(settings(), partitions or 0))
+    if as_json:
+        print_json({"partitions": moved.partitions, "heads": sum(moved.heads.values()), "blocks": moved.blocks})
+    else:
+        typer.echo(f"{sum(moved.heads.values())} heads were moved. There are {moved.partitions} partitions.")
+
+
 def _described(topic: Any) -> dict[str, Any]:
     return {
         "topic": topic.topic,

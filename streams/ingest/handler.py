@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from cosmo.runtime import logs
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.logs import at
 from cosmo.runtime.metrics import counter
@@ -24,8 +25,11 @@ from streams.ingest.decode import Bad, Decoder
 from streams.ingest.facts import Combined, from_orders, from_searches
 from streams.ingest.shapes import ORDERS, SEARCHES
 from streams.ingest.shuffle import blocks
+from streams.kafka import growth
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import ConfirmingProducer
+
+log = logs.get(__name__)
 
 MAX_IN_FLIGHT = 8
 """Fetches whose blocks are not confirmed yet. Waiting for each before the next would cost a quarter of the speed;
@@ -96,6 +100,15 @@ class IngestHandler:
             await asyncio.to_thread(route.warm_up)
         await asyncio.to_thread(lambda: self.blocks_codec.schema_id)
         self.partitions = await asyncio.to_thread(self.producer.partitions, self.blocks_topic)
+
+    async def background(self) -> None:
+        """Go by the number of partitions that there is. What was placed by another stops the sampler, and is moved."""
+
+        def grown(found: int) -> None:
+            log.info("partitions added", topic=self.blocks_topic, partitions=found, before=self.partitions)
+            self.partitions = found
+
+        await growth.watch(self.producer, self.blocks_topic, lambda: self.partitions, grown)
 
     async def assigned(self, topic: str, partitions: frozenset[int]) -> None:
         """Nothing: ingest keeps no state."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
@@ -36,6 +36,18 @@ def create_topics(settings: Settings) -> list[str]:
                     advice="May this user create topics, and are there as many brokers as COSMO_TOPIC_REPLICATION?",
                 ) from error
     return created
+
+
+def add_partitions(settings: Settings, topic: str, partitions: int) -> None:
+    """Give the topic (its full name) more partitions, so that it has as many. CosmoError when it may not."""
+    client = admin(settings)
+    try:
+        client.create_partitions([NewPartitions(topic, partitions)])[topic].result(ADMIN_TIMEOUT_S)
+    except KafkaException as error:
+        raise CosmoError(
+            f"{topic} cannot be given {partitions} partitions: {error.args[0].str()}.",
+            advice="May this user alter topics?",
+        ) from error
 
 
 def _new_topic(settings: Settings, topic: topics.Topic, name: str) -> NewTopic:

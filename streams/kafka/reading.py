@@ -39,7 +39,7 @@ def read_to_end(
     """Every record from ``first_offset`` (or the first kept) up to where the log ends when that is reached; so at
     least up to every record that was confirmed before the call. Blocks. Raises LogUnread."""
     for message in messages_to_end(settings, topic, partition, first_offset=first_offset):
-        yield _record(message)
+        yield as_record(message)
 
 
 def messages_to_end(
@@ -76,7 +76,8 @@ def _next(reader: Consumer) -> list[Message]:
     return [] if first is None else [first, *reader.consume(_AT_ONCE, timeout=0.0)]
 
 
-def _record(message: Message) -> LogRecord:
+def as_record(message: Message) -> LogRecord:
+    """A message that is no error."""
     headers = tuple((header[0], _bytes(header[1])) for header in message.headers() or ())
     return LogRecord(message.offset() or 0, _bytes(message.key()) or b"", _bytes(message.value()), headers)
 

@@ -24,6 +24,7 @@ from schemas.records import BehaviorPair, PairCounts
 from schemas.registry import SchemaLookup
 from streams import topics
 from streams.fetch.handler import Fetch
+from streams.kafka import growth
 from streams.kafka.clients import group_reader
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import known_lag
@@ -35,7 +36,9 @@ from streams.sampling.release import Releaser
 from streams.sampling.rules import Rules
 from streams.sampling.segments import Segments
 from streams.sampling.work import Work
+from streams.state import placement
 from streams.state.kafka import segment_log
+from streams.state.placement import Misplaced
 
 MAX_UNFLUSHED = 32
 """Fetches taken in that no confirmed segment holds. With this many `handle` waits, and lag grows instead of memory."""
@@ -79,7 +82,7 @@ class SampleHandler:
         if of_state != self.partitions:
             raise StopWorker(
                 f"{self.topic} has {self.partitions} partitions and {self.state_topic} has {of_state}.",
-                advice="Give both the same number: the state of a partition lies in the partition of its own number.",
+                advice="The state of a partition lies in that of its own number. Run `cosmo topics repartition`.",
             )
 
     async def assigned(self, topic: str, partitions: frozenset[int]) -> None:
@@ -102,14 +105,21 @@ class SampleHandler:
 
     async def background(self) -> None:
         """Release pairs; raises what broke here or in the work on a partition."""
-        releasing = asyncio.create_task(self.releaser.run(self._owned))
+        own = [
+            asyncio.create_task(self.releaser.run(self._owned)),
+            asyncio.create_task(growth.watch(self.producer, self.topic, lambda: self.partitions, self._grown)),
+            asyncio.create_task(
+                growth.watch(self.producer, self.releaser.topic, lambda: self.pairs_partitions, self._more_pairs)
+            ),
+        ]
         try:
-            await asyncio.wait({releasing, self._failure}, return_when=asyncio.FIRST_COMPLETED)
-            for ended in (self._failure, releasing):
+            await asyncio.wait({*own, self._failure}, return_when=asyncio.FIRST_COMPLETED)
+            for ended in (self._failure, *own):
                 if ended.done():
                     ended.result()
         finally:
-            releasing.cancel()
+            for task in own:
+                task.cancel()
 
     async def stop(self, deadline: Deadline) -> None:
         """Flush what is held, so that its fetches can be acked."""
@@ -117,9 +127,14 @@ class SampleHandler:
         await asyncio.wait_for(finished, deadline.remaining_s)
 
     async def _open(self, number: int) -> None:
+        found = await growth.grown(self.producer, self.topic, self.partitions)
+        if found > self.partitions:
+            self._grown(found)
         segments = self.segments(number)
+        state = await segments.load()
+        placement.check(state.heads(), self.topic, number, self.partitions, "Its state")
         work = Work(
-            owned=Owned.over(number, await segments.load(), self.rules, self._computing),
+            owned=Owned.over(number, state, self.rules, self._computing),
             segments=segments,
             vouch=self._vouch,
             changed=self.releaser.changed.set,
@@ -127,6 +142,13 @@ class SampleHandler:
         )
         self.works[number] = work
         work.begin(self._failed)
+
+    def _grown(self, found: int) -> None:
+        """Heads have moved to other partitions while we run. What we know of them has not."""
+        raise Misplaced(f"{self.topic} has {found} partitions now, and had {self.partitions} when this worker started.")
+
+    def _more_pairs(self, found: int) -> None:
+        self.pairs_partitions = found
 
     def _failed(self, error: BaseException) -> None:
         if not self._failure.done():
@@ -137,6 +159,9 @@ class SampleHandler:
 
     async def _take(self, fetch: Fetch) -> list[asyncio.Future[None]]:
         blocks = await asyncio.to_thread(decode, self.blocks_codec, fetch.records, self.now())
+        heads = pl.concat([blocks.tables.facts["head"], blocks.tables.heads["head"]])
+        where = f"The fetch from {at(fetch.topic, fetch.partition, fetch.first_offset)} to {fetch.last_offset}"
+        placement.check(heads, fetch.topic, fetch.partition, self.partitions, where)
         example = _example(fetch, blocks.bad[0]) if blocks.bad else ""
         self.dead_letters.account(fetch.topic, seen=len(fetch.records), dead=len(blocks.bad), example=example)
         sent = [

@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from polars.testing import assert_frame_equal
 
 from cosmo.runtime.health import Progress
 from cosmo.runtime.settings import Settings
@@ -22,17 +23,20 @@ from schemas.codec import Codec
 from schemas.records import Action, BehaviorPair, CoPurchase, PairCounts, PairKind, Product, QueryPurchase
 from schemas.registry import Registry
 from streams import topics
-from streams.blocks import FactAction, to_ipc
+from streams.blocks import TOTALS_HEAD, FactAction, to_ipc
 from streams.fetch.handler import RawRecord
 from streams.fetch.watch import Watch
 from streams.ingest import handler as ingest
 from streams.ingest.facts import Tables
-from streams.kafka.admin import create_topics
+from streams.kafka.admin import add_partitions, create_topics
 from streams.kafka.clients import client_config, group_reader, log_reader
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import total_lag
 from streams.kafka.producer import ConfirmingProducer
 from streams.sampling.blocks_in import decode
+from streams.sampling.repartition import repartition
+from streams.state.partition import PartitionState
+from streams.state.replay import Replay
 from streams.worker import Worker
 from tests.integration.test_bad_records import read_all
 from tests.sampling.cluster import NOW, Cluster
@@ -328,3 +332,60 @@ def as_record(tables: Tables) -> PairCounts:
         heads=to_ipc(tables.heads),
         products=to_ipc(tables.products),
     )
+
+
+async def settled(settings: Settings, samplers: Samplers, running: subprocess.Popen[bytes]) -> None:
+    """Wait until it has read everything, and let it go."""
+    commits = group_reader(settings, topics.group("sample", settings.topic_prefix))
+    while await lag_of(commits, settings, "sample") != 0:
+        assert running.poll() is None
+    commits.close()
+    samplers.stop(running, signal.SIGTERM)
+    assert running.returncode == 0
+
+
+def facts_of(settings: Settings, registry: Registry, partition: int, partitions: int) -> PartitionState:
+    """All facts of the heads of a partition, from whatever partition of pair-counts they lie in."""
+    codec, state = Codec("pair-counts", PairCounts, registry), PartitionState()
+    records = [RawRecord(0, 0, None, message.value()) for message in read_all(settings, "pair-counts")]
+    facts = decode(codec, records, datetime.now(UTC)).tables.facts
+    state.merge_table("facts", facts.filter(pl.col("head") % partitions == partition))
+    return state
+
+
+def shoppers(state: PartitionState) -> pl.DataFrame:
+    counted = (pl.col("action") != FactAction.VOUCHER) & (pl.col("head") != TOTALS_HEAD)
+    return state.snapshot("facts").filter(counted).sort(pl.all())
+
+
+async def test_added_partitions_stop_the_sampler_and_moving_its_state_loses_nothing(
+    settings: Settings, registry: Registry, samplers: Samplers
+) -> None:
+    """Blocks that nobody has read yet lie where their heads were, and ingest goes by the new number already."""
+    more = 2 * settings.topic_partitions
+    produce(settings, registry, events(0, 200))
+    await ingest_all(settings, registry)
+    await settled(settings, samplers, samplers.start())
+    produce(settings, registry, events(200, 300))
+    await ingest_all(settings, registry)
+    for name in ("pair-counts", "sample-state"):
+        add_partitions(settings, settings.topic_prefix + name, more)
+    refused = samplers.start()
+    await until(lambda: refused.poll() is not None)
+    assert refused.returncode == 3
+    assert "cosmo topics repartition" in (samplers.logs / "1.log").read_text()
+
+    moved = await repartition(settings)
+    assert moved.partitions == more
+    assert moved.blocks > 0
+    assert not (await repartition(settings)).heads
+    grown = settings.model_copy(update={"topic_partitions": more})
+    produce(settings, registry, events(300, 400))
+    await ingest_all(settings, registry)
+    await settled(grown, samplers, samplers.start())
+    replay = Replay(grown, registry)
+    for number in range(more):
+        found, expected = replay.durable(number), facts_of(grown, registry, number, more)
+        assert_frame_equal(shoppers(found), shoppers(expected))
+        assert set(found.snapshot("heads")["head"] % more) <= {number}
+    assert sum(replay.durable(number).snapshot("asked").height for number in range(more)) > 0

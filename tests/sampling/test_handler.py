@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from cosmo.runtime.deadline import Deadline
-from cosmo.runtime.errors import StopWorker
+from cosmo.runtime.errors import CosmoError, StopWorker
 from cosmo.runtime.health import Progress
 from cosmo.runtime.metrics import counter
 from cosmo.runtime.waiting import Waiting
@@ -21,6 +21,7 @@ from schemas.records import BehaviorPair, PairCounts, SampleState
 from streams.blocks import to_ipc
 from streams.fetch.handler import Fetch, RawRecord
 from streams.ingest.facts import Combined
+from streams.kafka import growth
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import LagUnknown
 from streams.kafka.producer import ConfirmingProducer, Headers, SinkUnconfirmed
@@ -171,7 +172,7 @@ async def sampler(
     one = Sampler(handler, producer, asyncio.create_task(handler.background()), lag)
     yield one
     one.background.cancel()
-    with suppress(asyncio.CancelledError, SinkUnconfirmed):
+    with suppress(asyncio.CancelledError, SinkUnconfirmed, StopWorker):
         await one.background
     await handler.revoked("pair-counts", frozenset({0}))
 
@@ -410,3 +411,41 @@ async def test_a_state_topic_of_another_size_stops_the_worker_before_it_reads_an
     with pytest.raises(StopWorker, match="pair-counts has 4 partitions and sample-state has 2"):
         async with sampler(MemorySegments(), sizes={"pair-counts": 4, "sample-state": 2}):
             pass
+
+
+async def test_a_state_with_heads_of_other_partitions_is_not_gone_on_with() -> None:
+    """Partitions were added: the head's past lies here, and its future will come elsewhere."""
+    store = MemorySegments()
+    async with sampler(store) as one:
+        await asyncio.wait_for(await one.take(tents(20)), SOON_S)
+    with pytest.raises(StopWorker, match="cosmo topics repartition"):
+        async with sampler(store, sizes={"pair-counts": 2, "sample-state": 2}):
+            pass
+
+
+async def test_a_block_with_heads_of_other_partitions_stops_the_worker_and_is_not_acked() -> None:
+    async with sampler(MemorySegments(), sizes={"pair-counts": 2, "sample-state": 2}) as one:
+        with pytest.raises(StopWorker, match=r"from pair-counts\[0\]@1 to 1 holds .* heads .*cosmo topics repartition"):
+            await one.take(tents(20))
+        assert one.handler.works[0].owned.state.watermark == -1
+
+
+async def test_partitions_added_while_it_runs_stop_the_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(growth, "LOOK_EVERY_S", 0.01)
+    sizes = {"pair-counts": 1, "sample-state": 1}
+    async with sampler(MemorySegments(), sizes=sizes) as one:
+        sizes["pair-counts"] = 2
+        with pytest.raises(StopWorker, match="pair-counts has 2 partitions now, and had 1 when this worker started"):
+            await asyncio.wait_for(asyncio.shield(one.background), SOON_S)
+
+
+async def test_partitions_of_a_topic_that_the_brokers_do_not_tell_are_as_many_as_before() -> None:
+    """One broker that lags behind, or none that answers, must not stop a sampler."""
+
+    class Silent(NotedProducer):
+        def partitions(self, topic: str) -> int:
+            raise CosmoError("The topic does not exist.")
+
+    assert await growth.grown(Silent(), "pair-counts", 4) == 4
+    assert await growth.grown(NotedProducer(sizes={"pair-counts": 2}), "pair-counts", 4) == 4
+    assert await growth.grown(NotedProducer(sizes={"pair-counts": 8}), "pair-counts", 4) == 8
