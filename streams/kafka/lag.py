@@ -66,13 +66,15 @@ def start_offsets(
 
 
 def _total_lag(reader: Consumer, topic: str, partitions: int) -> int:
-    wanted = [TopicPartition(topic, number) for number in range(partitions)]
+    wanted = [(topic, number) for number in range(partitions)]
+    committed = reader.committed([TopicPartition(*one) for one in wanted], timeout=TIMEOUT_S)
+    starts, ends = start_offsets(reader, wanted), end_offsets(reader, wanted)
     lag = 0
-    for found in reader.committed(wanted, timeout=TIMEOUT_S):
+    for found in committed:
         if found.error is not None:
             raise KafkaException(found.error)
-        start, end = reader.get_watermark_offsets(found, timeout=TIMEOUT_S)
-        lag += max(0, end - max(start, found.offset))
+        at = found.topic, found.partition
+        lag += max(0, ends[at] - max(starts[at], found.offset))
     return lag
 
 
