@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import yaml
-
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
 from features.views import SERVICES, VIEWS
@@ -70,6 +68,8 @@ def repo_config(settings: Settings) -> dict[str, Any]:
 
 def config_text(settings: Settings) -> str:
     """``feature_store.yaml`` as `features.store.apply` writes it."""
+    import yaml  # only applying needs it, and look-ups import this module
+
     return yaml.safe_dump(repo_config(settings), sort_keys=False)
 
 

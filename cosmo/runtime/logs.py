@@ -6,16 +6,15 @@ so that one process speaks one format, and at WARNING, because at INFO they narr
 
 from __future__ import annotations
 
-import logging
 import logging.config
-import sys
-from typing import Any, Literal
-
-import structlog
-from structlog.typing import EventDict, Processor
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    import structlog
 
 LIBRARIES = ("aiokafka", "asyncio", "faust", "feast", "granian", "httpcore", "httpx", "kafka", "mode", "urllib3")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -28,27 +27,42 @@ def at(topic: str, partition: int, offset: int) -> str:
 
 def get(name: str) -> structlog.stdlib.BoundLogger:
     """A logger for one module; bind fields with ``.bind(topic=…)``, and never format them into the event."""
-    return structlog.stdlib.get_logger(name)
+    return cast("structlog.stdlib.BoundLogger", _Logger(name))
+
+
+class _Logger:
+    """structlog's, from the first event on: its import is a fifth of a look-up's time, and a look-up says nothing."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, method: str) -> Any:
+        from cosmo.runtime.log_lines import logger
+
+        return getattr(logger(self._name), method)
+
+
+class _Formatter(logging.Formatter):
+    """Ours, from the first line on."""
+
+    def __init__(self, log_format: Literal["json", "console"], fields: Mapping[str, str]) -> None:
+        super().__init__()
+        self._log_format, self._fields = log_format, fields
+        self._formatter: logging.Formatter | None = None
+
+    def format(self, record: logging.LogRecord) -> str:
+        from cosmo.runtime.log_lines import formatter
+
+        self._formatter = self._formatter or formatter(self._log_format, self._fields)
+        return self._formatter.format(record)
 
 
 def configure(settings: Settings, **fields: str) -> None:
     """Send every log of this process to standard error; ``fields`` (``process="ingest"``) go with each of them."""
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *_shared(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
-    )
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(**fields)
-    logging.config.dictConfig(stdlib_config(settings))
+    logging.config.dictConfig(stdlib_config(settings, **fields))
 
 
-def stdlib_config(settings: Settings) -> dict[str, Any]:
+def stdlib_config(settings: Settings, **fields: str) -> dict[str, Any]:
     """For ``logging.config.dictConfig``. Give it to Faust as ``logging_config``, or Faust replaces ours by its own."""
     level = settings.log_level.upper()
     if level not in LEVELS:
@@ -57,41 +71,10 @@ def stdlib_config(settings: Settings) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"structured": {"()": lambda: _formatter(settings.log_format)}},
+        "formatters": {"structured": {"()": _Formatter, "log_format": settings.log_format, "fields": fields}},
         "handlers": {
             "stderr": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "structured"}
         },
         "loggers": {name: {"level": libraries} for name in LIBRARIES},
         "root": {"level": level, "handlers": ["stderr"]},
     }
-
-
-def _shared() -> list[Processor]:
-    """What our own events and the libraries' records both go through before they are rendered."""
-    return [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.PositionalArgumentsFormatter(),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-    ]
-
-
-def _formatter(log_format: Literal["json", "console"]) -> logging.Formatter:
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_shared(),
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(log_format)],
-    )
-
-
-def _renderers(log_format: Literal["json", "console"]) -> list[Processor]:
-    if log_format == "console":
-        plain = structlog.dev.plain_traceback
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain, pad_event_to=36)]
-    return [structlog.processors.format_exc_info, _event_as_text, structlog.processors.JSONRenderer(default=str)]
-
-
-def _event_as_text(_logger: object, _method: str, event: EventDict) -> EventDict:
-    """A library may log an object as its message; one line of JSON needs text there."""
-    return {**event, "event": str(event["event"])}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -86,6 +87,19 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert HEAVY.isdisjoint(done.stdout.split())
+
+
+def test_a_look_up_imports_only_what_it_needs() -> None:
+    """Its time is that of its imports: what logs or writes YAML is a fifth of it."""
+    program = (
+        "import sys\nfrom cosmo.cli.main import main\n"
+        "try: main(['lookup', 'query', 'x'])\nexcept SystemExit: print(*sys.modules)"
+    )
+    unreachable = os.environ | {"REDIS_URL": "redis://127.0.0.1:1/0"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=unreachable)
+    assert {"confluent_kafka", "faust", "feast", "fastapi", "pandas", "structlog", "yaml"}.isdisjoint(
+        done.stdout.split()
+    )
 
 
 def test_python_dash_m_cosmo_is_cosmo() -> None:

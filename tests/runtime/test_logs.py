@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from cosmo.runtime import logs
 from cosmo.runtime.errors import CosmoError
@@ -21,8 +21,6 @@ def _as_before() -> Iterator[None]:
     root.handlers[:] = handlers
     for logger, level in zip((root, *libraries), levels, strict=True):
         logger.setLevel(level)
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -38,6 +36,16 @@ def test_an_event_is_one_line_of_json_on_standard_error_with_its_fields(capsys: 
     assert line["event"] == "fetch acked"
     assert line["at"] == "t[3]@41"
     assert (line["process"], line["logger"], line["level"]) == ("ingest", "streams.fetch", "info")
+
+
+def test_every_line_of_the_process_has_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whichever thread or task it comes from, and whoever logs it."""
+    logs.configure(Settings(log_format="json"), process="ingest")
+    thread = threading.Thread(target=lambda: logs.get("ours").info("from a thread"))
+    thread.start()
+    thread.join()
+    logging.getLogger("aiokafka").warning("from a library")
+    assert [line["process"] for line in _lines(capsys)] == ["ingest", "ingest"]
 
 
 def test_a_library_speaks_in_the_same_format_but_only_from_warning_on(capsys: pytest.CaptureFixture[str]) -> None:

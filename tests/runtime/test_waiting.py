@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from structlog.testing import capture_logs
+from typing import Any
+
+import pytest
 
 from cosmo.runtime.metrics import REGISTRY
 from cosmo.runtime.waiting import Waiting
@@ -13,13 +15,14 @@ def shown(dependency: str) -> float | None:
     return REGISTRY.get_sample_value("cosmo_waiting_seconds", {"dependency": dependency})
 
 
-def test_a_wait_of_many_attempts_is_two_lines_of_log() -> None:
+def test_a_wait_of_many_attempts_is_two_lines_of_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     waiting = Waiting(ManualClock())
-    with capture_logs() as said:
-        for _ in range(100):
-            waiting.failed("registry", "It does not answer.")
-        for _ in range(3):
-            waiting.answered("registry")
+    for _ in range(100):
+        waiting.failed("registry", "It does not answer.")
+    for _ in range(3):
+        waiting.answered("registry")
+    said: list[Any] = [record.msg for record in caplog.records]  # the event itself, as it is before it is rendered
     assert [entry["event"] for entry in said] == ["waiting for a dependency", "dependency is back"]
 
 
