@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -84,7 +84,6 @@ class TooManyKeys(CosmoError):  # noqa: N818 - an outcome, named by what it says
     """More keys in one batch than the settings allow."""
 
 
-A = TypeVar("A", bound="Answer | BatchAnswer")
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     422: {"model": Refusal, "description": "The question cannot be answered as it stands."},
     503: {
@@ -118,23 +117,23 @@ def create(reader: Reader, *, max_keys: int) -> FastAPI:
 
 
 def _add_lookups(app: FastAPI, reader: Reader, max_keys: int) -> None:
-    @app.get("/v1/queries/{query:key}/intents", responses=_REFUSALS)
-    async def query_intents(query: Key, explain: Explain = False) -> QueryIntents:
+    @app.get("/v1/queries/{query:key}/intents", response_model=QueryIntents, responses=_REFUSALS)
+    async def query_intents(query: Key, explain: Explain = False) -> Response:
         """Why shoppers search this. The query may be as it was typed: it is normalized as the stream does it."""
         return await _measured("query_intents", lambda: reader.query(query, explain=explain))
 
-    @app.get("/v1/products/{product_id:key}/intents", responses=_REFUSALS)
-    async def product_intents(product_id: Key, explain: Explain = False) -> ProductIntents:
+    @app.get("/v1/products/{product_id:key}/intents", response_model=ProductIntents, responses=_REFUSALS)
+    async def product_intents(product_id: Key, explain: Explain = False) -> Response:
         """Why shoppers buy this product, from the searches that led to it."""
         return await _measured("product_intents", lambda: reader.product(product_id, explain=explain))
 
-    @app.get("/v1/products/{product_id:key}/complements", responses=_REFUSALS)
-    async def product_complements(product_id: Key, explain: Explain = False) -> ProductComplements:
+    @app.get("/v1/products/{product_id:key}/complements", response_model=ProductComplements, responses=_REFUSALS)
+    async def product_complements(product_id: Key, explain: Explain = False) -> Response:
         """What shoppers buy with this product, and why."""
         return await _measured("product_complements", lambda: reader.complements(product_id, explain=explain))
 
-    @app.post("/v1/lookup", responses=_REFUSALS)
-    async def batch(asked: BatchQuestion) -> BatchAnswer:
+    @app.post("/v1/lookup", response_model=BatchAnswer, responses=_REFUSALS)
+    async def batch(asked: BatchQuestion) -> Response:
         """Many keys in one round trip; the answers stand in the order asked.
 
         A row that cannot be read costs no other its answer: in its place stands one of status `damaged`, without
@@ -164,7 +163,8 @@ def _add_probes(app: FastAPI, reader: Reader) -> None:
         return Response(encode(REGISTRY), headers={"Content-Type": content_type})
 
 
-async def _measured(endpoint: str, look_up: Callable[[], Awaitable[A]]) -> A:
+async def _measured(endpoint: str, look_up: Callable[[], Awaitable[Answer | BatchAnswer]]) -> Response:
+    """The answer as it goes out: FastAPI would validate a model once more before it writes it."""
     began_s = time.perf_counter()
     try:
         answer = await look_up()
@@ -172,10 +172,11 @@ async def _measured(endpoint: str, look_up: Callable[[], Awaitable[A]]) -> A:
         status = Status.DAMAGED if isinstance(error, DamagedRow) else UNAVAILABLE
         counter("cosmo_lookups_total").labels(endpoint, status).inc()
         raise
+    body = answer.model_dump_json()
     histogram("cosmo_lookup_seconds").labels(endpoint).observe(time.perf_counter() - began_s)
     for status in _statuses(answer):
         counter("cosmo_lookups_total").labels(endpoint, status).inc()
-    return answer
+    return Response(body, media_type="application/json")
 
 
 def _statuses(answer: Answer | BatchAnswer) -> Iterable[Status]:

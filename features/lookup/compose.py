@@ -59,10 +59,10 @@ def refused(ref: Ref, error: DamagedRow) -> Answer:
     """In the place of an answer, among the answers of a batch."""
     refusal = Refusal(error=error.what, advice=error.advice)
     if ref.view is QUERY_INTENTS:
-        return QueryIntents(query=ref.key, status=Status.DAMAGED, refusal=refusal, intents=())
+        return QueryIntents(query=ref.key, status=Status.DAMAGED, refusal=refusal, intents=[])
     if ref.view is PRODUCT_INTENTS:
-        return ProductIntents(product_id=ref.key, status=Status.DAMAGED, refusal=refusal, intents=())
-    return ProductComplements(product_id=ref.key, status=Status.DAMAGED, refusal=refusal, complements=())
+        return ProductIntents(product_id=ref.key, status=Status.DAMAGED, refusal=refusal, intents=[])
+    return ProductComplements(product_id=ref.key, status=Status.DAMAGED, refusal=refusal, complements=[])
 
 
 def judge(generated_times_ms: Sequence[int], asking: Asking) -> tuple[Status, float | None]:

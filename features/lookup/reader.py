@@ -99,6 +99,9 @@ class Reader:
         return found
 
     async def _enter(self) -> None:
+        if not self._room.locked():  # `wait_for` would make a task of what does not wait
+            await self._room.acquire()
+            return
         try:
             await asyncio.wait_for(self._room.acquire(), READ_TIMEOUT_S)
         except TimeoutError as error:

@@ -82,17 +82,20 @@ def decode_row(view: View, fields: Mapping[bytes, bytes], names: Collection[str]
     for hash_field, name, kind, read in _decoders(view):
         if names is None or name in names:
             data = get(hash_field)
-            row[name] = _taken(value(data), name, kind, read) if data else None
+            if not data:
+                row[name] = None
+                continue
+            message = value(data)
+            row[name] = read(message) if message.WhichOneof("val") == kind else _null(message, name, kind)
     return row
 
 
-def _taken(message: Any, name: str, kind: str, read: Callable[[Any], Value]) -> Value:
+def _null(message: Any, name: str, kind: str) -> Value:
+    """What a value that is not of its feature's type may be. Raises TypeError for anything else."""
     found = message.WhichOneof("val")
-    if found == kind:
-        return read(message)
-    if found == _FEAST_NULL:
-        return None
-    raise TypeError(f"{name} is {found or 'no value'}, not {kind}")
+    if found != _FEAST_NULL:
+        raise TypeError(f"{name} is {found or 'no value'}, not {kind}")
+    return None
 
 
 @cache
@@ -103,9 +106,10 @@ def _decoders(view: View) -> tuple[tuple[bytes, str, str, Callable[[Any], Value]
 
 
 def _decoder(kind: Kind) -> Callable[[Any], Value]:
-    value = attrgetter(kind.value)
     if kind in _LISTS:
-        return lambda message: list(value(message).val)
+        values = attrgetter(f"{kind.value}.val")
+        return lambda message: list(values(message))
+    value = attrgetter(kind.value)
     if kind is Kind.INSTANT:
         return lambda message: _EPOCH + timedelta(seconds=value(message))
     return value
@@ -130,7 +134,9 @@ def decode(feature: Feature, data: bytes | None) -> Value:
     """The value; None for null and for what was never written."""
     if not data:
         return None
-    return _taken(_protos().Value.FromString(data), feature.name, feature.kind.value, _decoder(feature.kind))
+    message = _protos().Value.FromString(data)
+    kind = feature.kind.value
+    return _decoder(feature.kind)(message) if message.WhichOneof("val") == kind else _null(message, feature.name, kind)
 
 
 def encode_timestamp(instant: datetime) -> bytes:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import Connection, Redis, RedisCluster, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.connection import HiredisRespSerializer
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
@@ -55,9 +57,10 @@ PASSING = ("OOM", "MISCONF", "LOADING", "CLUSTERDOWN", "MASTERDOWN", "NOREPLICAS
 class RedisStore:
     """`OnlineStore` on a Redis client that does not decode responses. Safe for concurrent use in one event loop."""
 
-    def __init__(self, client: Any, project: str) -> None:
+    def __init__(self, client: Any, project: str, *, timeout_s: float = TIMEOUT_S) -> None:
         self._client = client
         self._project = project
+        self._timeout_s = timeout_s
 
     async def read(self, refs: Sequence[Ref], features: Mapping[View, Collection[str]] | None = None) -> list[Stored]:
         """See OnlineStore."""
@@ -68,7 +71,7 @@ class RedisStore:
     ) -> tuple[str | None, list[Stored]]:
         """See OnlineStore."""
         wanted = {view: _fields(view, features) for view in {ref.view for ref in refs}}
-        with _translated():
+        async with self._answering():
             pipe = self._client.pipeline(transaction=False)
             pipe.get(self._applied_key)
             for ref in refs:
@@ -83,7 +86,7 @@ class RedisStore:
         """See OnlineStore."""
         if not replacements:
             return []
-        with _translated():
+        async with self._answering():
             pipe = self._client.pipeline(transaction=False)
             for one in replacements:
                 flat = [part for pair in one.fields.items() for part in pair]
@@ -95,12 +98,20 @@ class RedisStore:
 
     async def mark_applied(self, fingerprint: str) -> None:
         """See OnlineStore."""
-        with _translated():
+        async with self._answering():
             await self._client.set(self._applied_key, fingerprint)
 
     async def close(self) -> None:
         """See OnlineStore."""
         await self._client.aclose()
+
+    @asynccontextmanager
+    async def _answering(self) -> AsyncIterator[None]:
+        """One time limit for a pipeline: redis-py's, one for each of its answers, would let 500 rows take 500 times as
+        long, and takes a tenth of their reading."""
+        with _translated():
+            async with asyncio.timeout(self._timeout_s):
+                yield
 
     @property
     def _applied_key(self) -> str:
@@ -114,16 +125,38 @@ def connect(settings: Settings, *, timeout_s: float = TIMEOUT_S) -> RedisStore:
     """The store of these settings; it connects at its first call. ``timeout_s`` bounds the wait for one answer."""
     url = settings.redis_url.get_secret_value()
     options: dict[str, Any] = {
-        "socket_timeout": timeout_s,
         "socket_connect_timeout": min(timeout_s, CONNECT_TIMEOUT_S),
         "health_check_interval": 30,
     }
     client: Any
     if settings.redis_cluster:
-        client = RedisCluster.from_url(url, **options)
+        client = RedisCluster.from_url(url, socket_timeout=timeout_s, **options)
     else:  # retries are ours: the writer's never end, a reader's never begin
-        client = Redis.from_url(url, retry=Retry(NoBackoff(), 0), **options)
-    return RedisStore(client, project_name(settings))
+        client = Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=None, **options)
+        pool = client.connection_pool
+        pool.connection_class = _PACKED.get(pool.connection_class, pool.connection_class)
+    return RedisStore(client, project_name(settings), timeout_s=timeout_s)
+
+
+class _Packed:
+    """Commands packed by hiredis. redis-py's asyncio connections take only answers apart by it, and a batch of look-ups
+    is a thousand arguments: packing them in Python takes a third of its reading."""
+
+    _packer = HiredisRespSerializer()
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        return self._packer.pack(*args)  # type: ignore[no-any-return]
+
+
+class _PackedConnection(_Packed, Connection):
+    pass
+
+
+class _PackedTlsConnection(_Packed, SSLConnection):
+    pass
+
+
+_PACKED: Mapping[type, type] = {Connection: _PackedConnection, SSLConnection: _PackedTlsConnection}
 
 
 def _fields(view: View, features: Mapping[View, Collection[str]] | None) -> list[bytes]:
@@ -171,7 +204,7 @@ def _translated() -> Iterator[None]:
 
 
 def _unreachable(error: Exception) -> StoreUnreachable:
-    detail = str(error).rstrip(".") or type(error).__name__
+    detail = str(error).rstrip(".") or "no answer in time"
     return StoreUnreachable(
         f"Redis does not answer: {detail}.", advice="Start it with `cosmo stack up`, or set REDIS_URL."
     )

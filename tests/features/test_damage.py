@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cosmo.runtime import health
 from features.entities import slot_of
 from features.errors import DamagedRow
 from features.lookup import api
@@ -152,7 +153,10 @@ def test_bytes_of_any_content_are_an_answer_or_a_damaged_row_and_nothing_else(na
     asyncio.run(writer(store).apply({DAMAGED: [Change(intent=NEWS)]}))
 
 
-async def test_the_api_answers_a_batch_refuses_a_path_and_says_so_in_its_health() -> None:
+async def test_the_api_answers_a_batch_refuses_a_path_and_says_so_in_its_health(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(health, "_notes", {})
     store = await damaged(SEEN_BY_ALL["cut off"])
     app = api.create(reader(store), max_keys=5)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://cosmo") as http:

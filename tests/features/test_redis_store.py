@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from redis.exceptions import OutOfMemoryError, ResponseError
 
+from cosmo.runtime.settings import Settings
 from features.errors import StoreRefused, StoreUnreachable
-from features.online.redis_store import RedisStore
+from features.online.redis_store import RedisStore, _PackedConnection, connect
 from features.online.store import Ref, Replacement
 from features.views import QUERY_INTENTS
 
@@ -74,3 +79,40 @@ async def test_what_does_not_pass_by_itself_is_refused() -> None:
         await store(ResponseError("ERR unknown command 'EVAL'")).replace([Replacement(TENT, None, {})])
     with pytest.raises(StoreRefused):
         await store(ResponseError(WRONG_TYPE)).read_applied([])  # the mark is every reader's
+
+
+@asynccontextmanager
+async def redis_that_says(answer: Callable[[asyncio.StreamWriter], None]) -> AsyncIterator[str]:
+    """Its URL. Whatever it is asked, it says only this."""
+    asked: set[asyncio.StreamWriter] = set()
+
+    async def serve(commands: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+        asked.add(answers)
+        while await commands.read(4096):
+            answer(answers)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+    finally:
+        for one in asked:
+            one.close()
+        server.close()
+
+
+async def test_a_redis_that_takes_a_question_and_never_answers_is_away() -> None:
+    async with redis_that_says(lambda _: None) as url:
+        stuck = connect(Settings(redis_url=SecretStr(url)), timeout_s=0.05)
+        for _ in range(2):
+            with pytest.raises(StoreUnreachable, match="in time"):
+                await stuck.read([TENT])
+        await stuck.close()
+
+
+@pytest.mark.parametrize("size", [0, 1, 100_000])
+async def test_commands_of_any_size_are_packed_as_redis_reads_them(size: int) -> None:
+    packed = _PackedConnection().pack_command("HSET", b"key", "ä 日本", 7, b"\r\n" * size)
+    value = b"\r\n" * size
+    assert b"".join(packed) == (
+        "*5\r\n$4\r\nHSET\r\n$3\r\nkey\r\n$9\r\nä 日本\r\n$1\r\n7\r\n".encode() + b"$%d\r\n%s\r\n" % (len(value), value)
+    )

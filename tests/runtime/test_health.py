@@ -81,7 +81,10 @@ def test_healthz_says_why_and_metrics_are_served(clock: ManualClock, progress: h
     assert nothing.status_code == 404
 
 
-def test_a_note_is_shown_until_it_is_taken_back_and_makes_nothing_unhealthy(progress: health.Progress) -> None:
+def test_a_note_is_shown_until_it_is_taken_back_and_makes_nothing_unhealthy(
+    progress: health.Progress, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "_notes", {})
     with health.serve(0, progress) as address:
         health.note("disk", "The disk is nearly full.")
         noted = httpx.get(f"{address}/healthz")
