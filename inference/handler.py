@@ -25,7 +25,7 @@ from schemas.errors import Undecodable
 from schemas.records import BehaviorPair, IntentRequest
 from schemas.registry import SchemaLookup
 from streams import topics
-from streams.fetch.handler import Fetch, RawRecord
+from streams.fetch.handler import Bad, Fetch, RawRecord
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import ConfirmingProducer
 
@@ -48,15 +48,6 @@ class Taken:
     fetch: Fetch
     record: RawRecord
     pair: BehaviorPair
-
-
-@dataclass(frozen=True, slots=True)
-class Bad:
-    """A record for the dead letters."""
-
-    record: RawRecord
-    reason: str
-    detail: str
 
 
 @dataclass(slots=True)
@@ -105,7 +96,7 @@ class InferHandler:
         books = self._owned[partition]
         found = await asyncio.to_thread(read, route, fetch)
         bad = [one for one in found if isinstance(one, Bad)]
-        self.dead_letters.account(fetch.topic, seen=len(found), dead=len(bad))
+        self.dead_letters.account(fetch, bad)
         tasks = [self._open(books, self._bury(fetch, one)) for one in bad]
         for one in found:
             if isinstance(one, Taken) and self._owned.get(partition) is books:  # else revoked while we waited for room
@@ -134,17 +125,14 @@ class InferHandler:
 
     async def _give_up(self, taken: Taken, given_up: Sequence[tuple[Prompt, Unanswerable]]) -> None:
         """The record goes to the dead letters for the prompts that failed; what the others said is kept."""
-        topic, first = taken.fetch.topic, given_up[0][1]
+        first = given_up[0][1]
         templates = ", ".join(prompt.template_id for prompt, _ in given_up)
-        await self._bury(taken.fetch, Bad(taken.record, first.reason, f"{templates}: {first.what}"))
-        self.dead_letters.account(topic, seen=0, dead=1)
+        bad = Bad(taken.record, first.reason, f"{templates}: {first.what}")
+        await self._bury(taken.fetch, bad)
+        self.dead_letters.account(taken.fetch, [bad], again=True)
 
     async def _bury(self, fetch: Fetch, bad: Bad) -> None:
-        await (
-            await self.dead_letters.enqueue(
-                fetch.topic, fetch.partition, bad.record, reason=bad.reason, detail=bad.detail
-            )
-        )
+        await (await self.dead_letters.enqueue(fetch.topic, fetch.partition, bad))
 
     def _count(self, pair: BehaviorPair, judged: Judged, *, given_up: bool) -> None:
         outcome = "dead_lettered" if given_up else "explained" if judged.accepted else "unexplained"

@@ -22,9 +22,8 @@ log = logs.get(__name__)
 
 
 class GivenUp(CosmoError):  # noqa: N818 - an outcome, named by what it says
-    """The process stops while it waits. What waited is not acked, and comes again after the next start."""
-
-    retriable = True
+    """The process stops while it waits. What waited is not acked, and comes again after the next start; in this
+    process nobody may try again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from schemas.records import Intent
 from schemas.registry import SchemaLookup
 from streams import topics
 from streams.kafka.clients import log_reader
+from streams.kafka.lag import end_offsets, start_offsets
 
 BATCH = 2_000
 """Records handed over at a time: 2 to 4 MB."""
@@ -94,11 +95,9 @@ class IntentLog:
             raise CosmoError(
                 f"Kafka has no topic {self.topic}.", advice="Check COSMO_TOPIC_PREFIX; `cosmo stack up` makes topics."
             )
-        bounds = (
-            (number, *self._reader.get_watermark_offsets(TopicPartition(self.topic, number), timeout=ANSWER_S))
-            for number in sorted(found.partitions)
-        )
-        return [Span(*bound) for bound in bounds if bound[2] > bound[1]]
+        wanted = [(self.topic, number) for number in sorted(found.partitions)]
+        starts, ends = start_offsets(self._reader, wanted, ANSWER_S), end_offsets(self._reader, wanted, ANSWER_S)
+        return [Span(one[1], starts[one], ends[one]) for one in wanted if ends[one] > starts[one]]
 
     def _read(self, span: Span) -> Iterator[list[Record]]:
         self._reader.assign([TopicPartition(self.topic, span.partition, span.start)])

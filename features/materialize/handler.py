@@ -17,7 +17,6 @@ from features.errors import DamagedRow, UnusableIntent
 from features.merge import Change, MergeRule, evidence_key
 from features.offline.history import History
 from features.online.redis_store import connect
-from features.online.retry import persistently
 from features.online.store import Ref
 from features.online.writer import Writer
 from features.rank import RankRule
@@ -27,7 +26,7 @@ from schemas.errors import Undecodable
 from schemas.records import EntityIntent
 from schemas.registry import SchemaLookup
 from streams import topics
-from streams.fetch.handler import Fetch, RawRecord
+from streams.fetch.handler import Bad, Fetch, RawRecord
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import ConfirmingProducer
 
@@ -35,15 +34,6 @@ log = logs.get(__name__)
 
 SLICE = 1_000
 """Records decoded and written at a time: the first of a large fetch need not wait for the last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bad:
-    """A record for the dead letters."""
-
-    record: RawRecord
-    reason: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,32 +86,22 @@ class MaterializeHandler:
         to be written to the log again, are confirmed."""
         promises: list[Awaitable[None]] = []
         for start in range(0, len(fetch.records), SLICE):
-            records = fetch.records[start : start + SLICE]
-            decoded = await persistently(lambda some=records: self._decode(some), dependency="schema registry")  # type: ignore[misc]
+            part = Fetch(fetch.topic, fetch.partition, fetch.records[start : start + SLICE])
+            decoded = await asyncio.to_thread(decode, self.codec, part.records)
             applied = await self.writer.apply(by_entity(one.intent for one in decoded.good))
             bad = [*decoded.bad, *_of_damaged_rows(decoded.good, applied.damaged)]
-            self.dead_letters.account(fetch.topic, seen=len(records), dead=len(bad), example=_example(bad))
-            promises += [await self._bury(fetch, one) for one in bad]
+            self.dead_letters.account(part, bad)
+            promises += [await self.dead_letters.enqueue(fetch.topic, fetch.partition, one) for one in bad]
             self._observe_freshness(one.intent for one in decoded.good if ref_of(one.intent) not in applied.damaged)
             promises.append(await self.history.append(applied.versions))
             promises += [await self._write_again(change) for change in applied.overtaken.values()]
         return _all(promises)
 
-    async def _decode(self, records: Sequence[RawRecord]) -> Decoded:
-        return await asyncio.to_thread(decode, self.codec, records)
-
     async def _write_again(self, change: Change) -> Awaitable[None]:
         """What an older edition, coming late, has overtaken in the log too (a zombie's, or a replay's)."""
         counter("cosmo_intents_written_again_total").inc()
         log.info("older evidence came late", evidence=evidence_key(change.intent), retracted=change.retracted)
-        return await persistently(
-            lambda: self.sink.write_again(change.intent, retracted=change.retracted), dependency="schema registry"
-        )
-
-    async def _bury(self, fetch: Fetch, bad: Bad) -> Awaitable[None]:
-        return await self.dead_letters.enqueue(
-            fetch.topic, fetch.partition, bad.record, reason=bad.reason, detail=bad.detail
-        )
+        return await self.sink.write_again(change.intent, retracted=change.retracted)
 
     def _observe_freshness(self, records: Iterable[EntityIntent]) -> None:
         """From the newest event behind an intent until readers can see it."""
@@ -171,10 +151,6 @@ def _of_damaged_rows(good: Iterable[Good], damaged: Mapping[Ref, DamagedRow]) ->
         return []
     found = ((one, damaged.get(ref_of(one.intent))) for one in good)
     return [Bad(one.record, DAMAGED_ROW, error.what) for one, error in found if error is not None]
-
-
-def _example(bad: Sequence[Bad]) -> str:
-    return f"{bad[-1].reason}: {bad[-1].detail}" if bad else ""
 
 
 def merge_rule(settings: Settings) -> MergeRule:

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 from cosmo.runtime.deadline import Deadline
 from streams.fetch.records import RawRecord, Records, Spans
 
-__all__ = ["Background", "Fetch", "Handler", "RawRecord"]
+__all__ = ["Background", "Bad", "Fetch", "Handler", "RawRecord"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,15 @@ class Fetch:
     @property
     def last_offset(self) -> int:
         return self.records[-1].offset
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A record that cannot be used, and goes to the dead letters."""
+
+    record: RawRecord
+    reason: str
+    detail: str
 
 
 class Handler(Protocol):

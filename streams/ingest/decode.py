@@ -21,7 +21,7 @@ from schemas.codec import Codec
 from schemas.errors import BadRecord, Undecodable
 from schemas.framing import ID_FRAME_BYTES, ID_MAGIC, VALUE_SCHEMA_HEADER, SchemaKey, split_frame
 from schemas.records import CoPurchase, QueryPurchase
-from streams.fetch.handler import Fetch, RawRecord
+from streams.fetch.handler import Bad, Fetch
 from streams.fetch.records import Ints, Spans
 from streams.ingest.block import BlockReader, NotText
 
@@ -30,15 +30,6 @@ SMALLEST_BLOCK = 32
 one such record among ten thousand costs a second reading of the block and 32 slow records."""
 
 R = TypeVar("R", QueryPurchase, CoPurchase)
-
-
-@dataclass(frozen=True, slots=True)
-class Bad:
-    """A record for the dead letters."""
-
-    record: RawRecord
-    reason: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)

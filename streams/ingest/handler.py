@@ -12,7 +12,6 @@ import polars as pl
 
 from cosmo.runtime import logs
 from cosmo.runtime.deadline import Deadline
-from cosmo.runtime.logs import at
 from cosmo.runtime.metrics import counter
 from cosmo.runtime.settings import Settings
 from schemas.codec import Codec
@@ -20,8 +19,8 @@ from schemas.fixed_registry import FixedRegistry
 from schemas.records import Action, CoPurchase, PairCounts, Product, QueryPurchase
 from schemas.registry import SchemaLookup
 from streams import topics
-from streams.fetch.handler import Fetch, RawRecord
-from streams.ingest.decode import Bad, Decoder
+from streams.fetch.handler import Bad, Fetch, RawRecord
+from streams.ingest.decode import Decoder
 from streams.ingest.facts import Combined, from_orders, from_searches
 from streams.ingest.shapes import ORDERS, SEARCHES
 from streams.ingest.shuffle import blocks
@@ -129,10 +128,9 @@ class IngestHandler:
         try:
             async with self._threads:
                 made = await asyncio.to_thread(self._compute, fetch)
-            example = _example(fetch, made.bad[0]) if made.bad else ""
-            self.dead_letters.account(fetch.topic, seen=len(fetch.records), dead=len(made.bad), example=example)
+            self.dead_letters.account(fetch, made.bad)
             counter("cosmo_facts_total").labels(fetch.topic).inc(made.facts)
-            sent = [await self._enqueue_dead(fetch, bad) for bad in made.bad]
+            sent = [await self.dead_letters.enqueue(fetch.topic, fetch.partition, bad) for bad in made.bad]
             sent += [
                 await self.producer.enqueue(self.blocks_topic, block, partition=partition)
                 for partition, block in made.blocks
@@ -152,15 +150,6 @@ class IngestHandler:
             for partition, block in blocks(fetch, combined, self.partitions)
         ]
         return _Made(bad=decoded.bad, blocks=made, facts=combined.facts.height)
-
-    async def _enqueue_dead(self, fetch: Fetch, bad: Bad) -> asyncio.Future[None]:
-        return await self.dead_letters.enqueue(
-            fetch.topic, fetch.partition, bad.record, reason=bad.reason, detail=bad.detail
-        )
-
-
-def _example(fetch: Fetch, bad: Bad) -> str:
-    return f"{at(fetch.topic, fetch.partition, bad.record.offset)} is {bad.reason}, {bad.detail}"
 
 
 def build(

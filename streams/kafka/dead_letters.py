@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cosmo.runtime.errors import StopWorker
+from cosmo.runtime.logs import at
 from cosmo.runtime.metrics import counter
-from streams.fetch.handler import RawRecord
+from streams.fetch.handler import Bad, Fetch
 from streams.kafka.producer import ConfirmingProducer, Headers
 
 PREFIX = "__streams.errors."
@@ -55,46 +57,45 @@ class DeadLetters:
         self._limit = limit
         self._ratios: dict[str, RatioLimit] = {}
 
-    def send_nowait(
-        self, topic: str, partition: int, record: RawRecord, *, reason: str, detail: str
-    ) -> asyncio.Future[None]:
-        """Queue one dead letter of ``topic`` (its full name, prefix included). BufferError when the queue is full."""
-        headers = _headers(topic, partition, record, reason=reason, detail=detail)
-        sent = self._producer.send_nowait(f"{topic}.dlq", record.value, key=record.key, headers=headers)
-        counter("cosmo_dead_letters_total").labels(topic=topic, reason=reason).inc()
+    async def enqueue(self, topic: str, partition: int, bad: Bad) -> asyncio.Future[None]:
+        """Queue one dead letter of ``topic`` (its full name, prefix included) when there is room."""
+        headers = _headers(topic, partition, bad)
+        sent = await self._producer.enqueue(f"{topic}.dlq", bad.record.value, key=bad.record.key, headers=headers)
+        counter("cosmo_dead_letters_total").labels(topic=topic, reason=bad.reason).inc()
         return sent
 
-    async def enqueue(
-        self, topic: str, partition: int, record: RawRecord, *, reason: str, detail: str
-    ) -> asyncio.Future[None]:
-        """`send_nowait` when there is room in the queue."""
-        headers = _headers(topic, partition, record, reason=reason, detail=detail)
-        sent = await self._producer.enqueue(f"{topic}.dlq", record.value, key=record.key, headers=headers)
-        counter("cosmo_dead_letters_total").labels(topic=topic, reason=reason).inc()
-        return sent
+    def account(self, fetch: Fetch, bad: Sequence[Bad], *, again: bool = False) -> None:
+        """Tell the ratio limit of the fetch or slice and of what in it cannot be used, before that is sent; raises
+        `StopWorker` beyond the limit, naming one of them, as it is in no dead-letter topic yet.
 
-    def account(self, topic: str, *, seen: int, dead: int, example: str = "") -> None:
-        """Tell the ratio limit of a fetch, before its dead letters are sent; raises `StopWorker` beyond it.
-
-        ``example`` is one of them with its reason: what stops the worker is in no dead-letter topic yet.
+        ``again``: the fetch was told before, and these of its records turned out bad since.
         """
-        ratio = self._ratios.setdefault(topic, RatioLimit(limit=self._limit))
-        if not ratio.add(seen=seen, dead=dead):
-            such = f": {example}" if example else ""
+        ratio = self._ratios.setdefault(fetch.topic, RatioLimit(limit=self._limit))
+        if not ratio.add(seen=0 if again else len(fetch.records), dead=len(bad)):
             raise StopWorker(
-                f"More than {self._limit:.0%} of the last records of {topic} cannot be used{such}.",
+                f"More than {self._limit:.0%} of the last records of {fetch.topic} cannot be used{_such(fetch, bad)}.",
                 advice="Mend the producer. To let such records go to the dead letters (`cosmo dlq list`), start the "
                 "worker once with COSMO_DEAD_LETTER_RATIO=1.",
             )
 
 
-def _headers(topic: str, partition: int, record: RawRecord, *, reason: str, detail: str) -> Headers:
+def _such(fetch: Fetch, bad: Sequence[Bad]) -> str:
+    if not bad:
+        return ""
+    one = bad[-1]
+    return f": {at(fetch.topic, fetch.partition, one.record.offset)} is {one.reason}, {one.detail}"
+
+
+def _headers(topic: str, partition: int, bad: Bad) -> Headers:
     provenance = {
         "topic": topic,
         "partition": str(partition),
-        "offset": str(record.offset),
-        "timestamp": str(record.timestamp_ms),
-        "reason": reason,
-        "message": detail[:MAX_MESSAGE_CHARS],
+        "offset": str(bad.record.offset),
+        "timestamp": str(bad.record.timestamp_ms),
+        "reason": bad.reason,
+        "message": bad.detail[:MAX_MESSAGE_CHARS],
     }
-    return [*record.headers, *((PREFIX + name, text.encode("utf-8", "replace")) for name, text in provenance.items())]
+    return [
+        *bad.record.headers,
+        *((PREFIX + name, text.encode("utf-8", "replace")) for name, text in provenance.items()),
+    ]

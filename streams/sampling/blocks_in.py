@@ -12,19 +12,10 @@ from schemas.codec import Codec
 from schemas.errors import Reason, Undecodable
 from schemas.records import PairCounts
 from streams.blocks import FACTS, HEADS, LAYOUT, PRODUCTS, NotABlock, to_ipc
-from streams.fetch.handler import RawRecord
+from streams.fetch.handler import Bad, RawRecord
 from streams.ingest.facts import Tables
 from streams.ingest.shuffle import MAX_FACTS
 from streams.state.taken import tables_of
-
-
-@dataclass(frozen=True, slots=True)
-class Bad:
-    """A record for the dead letters."""
-
-    record: RawRecord
-    reason: str
-    detail: str
 
 
 @dataclass(frozen=True, slots=True)

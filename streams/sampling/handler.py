@@ -30,7 +30,7 @@ from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import known_lag
 from streams.kafka.producer import ConfirmingProducer
 from streams.sampling.admission import Budget, Window
-from streams.sampling.blocks_in import Bad, decode, voucher_blocks
+from streams.sampling.blocks_in import decode, voucher_blocks
 from streams.sampling.owned import Owned
 from streams.sampling.release import Releaser
 from streams.sampling.rules import Rules
@@ -162,14 +162,8 @@ class SampleHandler:
         heads = pl.concat([blocks.tables.facts["head"], blocks.tables.heads["head"]])
         where = f"The fetch from {at(fetch.topic, fetch.partition, fetch.first_offset)} to {fetch.last_offset}"
         placement.check(heads, fetch.topic, fetch.partition, self.partitions, where)
-        example = _example(fetch, blocks.bad[0]) if blocks.bad else ""
-        self.dead_letters.account(fetch.topic, seen=len(fetch.records), dead=len(blocks.bad), example=example)
-        sent = [
-            await self.dead_letters.enqueue(
-                fetch.topic, fetch.partition, bad.record, reason=bad.reason, detail=bad.detail
-            )
-            for bad in blocks.bad
-        ]
+        self.dead_letters.account(fetch, blocks.bad)
+        sent = [await self.dead_letters.enqueue(fetch.topic, fetch.partition, bad) for bad in blocks.bad]
         work = self.works.get(fetch.partition)
         return [*sent, await work.owned.add(blocks.tables) if work else _lost()]
 
@@ -188,10 +182,6 @@ class SampleHandler:
             for target, block in blocks
         ]
         await asyncio.gather(*sent)
-
-
-def _example(fetch: Fetch, bad: Bad) -> str:
-    return f"{at(fetch.topic, fetch.partition, bad.record.offset)} is {bad.reason}, {bad.detail}"
 
 
 def _lost() -> asyncio.Future[None]:

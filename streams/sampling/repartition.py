@@ -23,14 +23,14 @@ from schemas.records import PairCounts, SampleState
 from schemas.registry import Registry, SchemaLookup
 from streams import topics
 from streams.blocks import TOTALS_HEAD
-from streams.fetch.handler import RawRecord
+from streams.fetch.handler import Bad, RawRecord
 from streams.ingest.facts import Tables
 from streams.kafka.admin import add_partitions
 from streams.kafka.clients import admin, group_reader
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import ConfirmingProducer
 from streams.kafka.reading import as_record, messages_to_end
-from streams.sampling.blocks_in import Bad, decode
+from streams.sampling.blocks_in import decode
 from streams.state.kafka import read_live, segment_log
 from streams.state.log import unite
 from streams.state.partition import SCHEMAS, PartitionState, Table
@@ -120,7 +120,7 @@ class Repartition:
     async def _bury(self, number: int, bad: Sequence[Bad]) -> None:
         letters = DeadLetters(self.producer)
         for one in bad:
-            await (await letters.enqueue(self._pair_counts, number, one.record, reason=one.reason, detail=one.detail))
+            await (await letters.enqueue(self._pair_counts, number, one))
 
     def _nobody_runs(self) -> None:
         """A sampler would go on with what it has in memory, and write it back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from cosmo.deadletters.letter import REPLAYS_HEADER, split
 from cosmo.deadletters.replay import replay_headers
-from streams.fetch.handler import RawRecord
+from streams.fetch.handler import Bad, RawRecord
 from streams.kafka.dead_letters import PREFIX, DeadLetters
 from tests.deadletters.examples import died, letter
 
@@ -23,7 +24,7 @@ class CapturingProducer:
 
     headers: Any = ()
 
-    def send_nowait(self, topic: str, value: bytes | None, *, key: bytes | None, headers: Any) -> Any:
+    async def enqueue(self, topic: str, value: bytes | None, *, key: bytes | None, headers: Any) -> Any:
         self.headers = headers
 
 
@@ -31,7 +32,7 @@ def written(headers: list[tuple[str, bytes | None]]) -> list[tuple[str, bytes | 
     """The headers of the dead letter that a worker writes for a record with these."""
     producer: Any = CapturingProducer()
     record = RawRecord(7, 1_000, b"k", b"v", tuple(headers))
-    DeadLetters(producer).send_nowait("t.intents", 3, record, reason="damaged", detail="é")
+    asyncio.run(DeadLetters(producer).enqueue("t.intents", 3, Bad(record, "damaged", "é")))
     return list(producer.headers)
 
 

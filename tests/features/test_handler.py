@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cosmo.runtime.deadline import Deadline
+from cosmo.runtime.waiting import WAITING, GivenUp
 from features.materialize.handler import MaterializeHandler
 from features.offline.history import History
 from features.online.store import Ref, Stored
@@ -16,9 +19,11 @@ from features.online.writer import Writer, decode_state
 from features.views import PRODUCT_INTENTS, QUERY_INTENTS
 from inference.sink import IntentSink
 from schemas.codec import Codec
+from schemas.errors import RegistryUnreachable
 from schemas.fixed_registry import FixedRegistry
+from schemas.patient import DEPENDENCY, PatientRegistry
 from schemas.records import EntityIntent, EntityKind, Intent
-from streams.fetch.handler import Fetch, RawRecord
+from streams.fetch.handler import Bad, Fetch, RawRecord
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import ConfirmingProducer
 from tests.features.examples import NOW, TOP_3, UMBRELLA, intent
@@ -36,13 +41,11 @@ class NotedDeadLetters(DeadLetters):
         self.reasons: list[tuple[int, str]] = []
         self.confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    async def enqueue(
-        self, topic: str, partition: int, record: RawRecord, *, reason: str, detail: str
-    ) -> asyncio.Future[None]:
-        self.reasons.append((record.offset, reason))
+    async def enqueue(self, topic: str, partition: int, bad: Bad) -> asyncio.Future[None]:
+        self.reasons.append((bad.record.offset, bad.reason))
         return self.confirmed
 
-    def account(self, topic: str, *, seen: int, dead: int, example: str = "") -> None:
+    def account(self, fetch: Fetch, bad: Sequence[Bad], *, again: bool = False) -> None:
         pass
 
 
@@ -176,3 +179,24 @@ def written(root: Path) -> list[Path]:
 
 def entries_stored(store: MemoryStore) -> int:
     return len(decode_state(QUERY, store.rows[QUERY]).entries)
+
+
+class SilentRegistry(FixedRegistry):
+    """Never answers."""
+
+    def schema_by_id(self, schema_id: int) -> Any:
+        raise RegistryUnreachable("It does not answer.")
+
+
+async def test_a_stop_ends_the_wait_for_a_registry_that_is_away(tmp_path: Path) -> None:
+    """The fetch is not acked, and comes again."""
+    stopping = threading.Event()
+    worker = handler(MemoryStore(), tmp_path)
+    worker.codec = Codec("entity-intents", EntityIntent, PatientRegistry(SilentRegistry(), stopping))
+    handling = asyncio.create_task(worker.handle(fetch(value())))
+    await asyncio.wait({handling}, timeout=0.2)
+    assert not handling.done()
+    stopping.set()
+    with pytest.raises(GivenUp):
+        await asyncio.wait_for(handling, 5.0)
+    WAITING.answered(DEPENDENCY)  # the process would have ended; the tests' goes on
