@@ -145,8 +145,9 @@ def test_a_ubi_log_from_standard_input_arrives_joined(
     assert (again.returncode, json.loads(again.stdout)["sent"]) == (0, 1)
 
 
-def test_ctrl_c_confirms_what_was_read_and_reports(
-    env: dict[str, str], settings: Settings, registry: Registry, tmp_path: Path
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_confirms_what_was_read_and_reports(
+    env: dict[str, str], settings: Settings, registry: Registry, tmp_path: Path, ended_by: signal.Signals
 ) -> None:
     command = [sys.executable, "-m", "cosmo", "produce", "query-purchase", "-", "--json"]
     with subprocess.Popen(
@@ -157,7 +158,7 @@ def test_ctrl_c_confirms_what_was_read_and_reports(
         child.stdin.write(b"".join(line + b"\n" for line in lines(*map(event, range(100)))))
         child.stdin.flush()
         wait_for(lambda: len(decoded(settings, registry)) == 100)
-        child.send_signal(signal.SIGINT)
+        child.send_signal(ended_by)
         document = json.loads(child.stdout.read())
         assert child.wait(60) == 130
     assert (document["sent"], document["waiting"], document["interrupted"]) == (100, 0, True)
@@ -202,24 +203,6 @@ def test_standard_input_that_is_closed_is_a_sentence(
     assert done.returncode == 1
     assert b"Standard input is closed." in done.stderr
     assert b"defect" not in done.stderr
-
-
-def test_sigterm_confirms_what_was_read_and_reports(
-    env: dict[str, str], settings: Settings, registry: Registry, tmp_path: Path
-) -> None:
-    command = [sys.executable, "-m", "cosmo", "produce", "query-purchase", "-", "--json"]
-    with subprocess.Popen(
-        command, env=env, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        child.stdin.write(b"".join(line + b"\n" for line in lines(*map(event, range(10)))))
-        child.stdin.flush()
-        wait_for(lambda: len(decoded(settings, registry)) == 10)
-        child.send_signal(signal.SIGTERM)
-        document = json.loads(child.stdout.read())
-        assert child.wait(60) == 130
-    assert (document["sent"], document["waiting"], document["interrupted"]) == (10, 0, True)
 
 
 def test_refusals_on_a_full_disk_are_said_to_be_nowhere(
