@@ -82,7 +82,7 @@ class DeadLetters:
 def _such(fetch: Fetch, bad: Sequence[Bad]) -> str:
     if not bad:
         return ""
-    one = bad[-1]
+    one = bad[0]
     return f": {at(fetch.topic, fetch.partition, one.record.offset)} is {one.reason}, {one.detail}"
 
 
