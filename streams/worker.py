@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from cosmo.runtime import logs
 from cosmo.runtime.deadline import Deadline
-from cosmo.runtime.errors import CosmoError
+from cosmo.runtime.errors import CosmoError, StopWorker
 from cosmo.runtime.settings import Settings
 from cosmo.runtime.waiting import WAITING, GivenUp
 from streams import topics
@@ -24,6 +24,9 @@ from streams.fetch.handler import Background, Fetch, Handler
 from streams.fetch.watch import EVERY_S, Watch
 
 log = logs.get(__name__)
+
+DRAIN_LOOK_S = 0.05
+"""Between two looks at what is still under way. Nobody else waits for that, so nothing tells of it."""
 
 
 @dataclass(slots=True)
@@ -43,6 +46,8 @@ class Worker:
     """The Faust app while it runs."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _failure: BaseException | None = None
+    _unreadable: StopWorker | None = None
+    """A batch of the log. Unlike a failure it casts no doubt on what came before, which is finished and committed."""
     _ready: dict[tuple[str, int], asyncio.Task[None]] = field(default_factory=dict)
     _promises: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -63,8 +68,9 @@ class Worker:
                 task.cancel()
             await self._stop(app)
             self.watch.close()
-        if self._failure is not None:
-            raise self._failure
+        failure = self._failure or self._unreadable
+        if failure is not None:
+            raise failure
 
     def request_stop(self) -> None:
         """Stop gracefully: what is in flight is finished and committed, within the settings' ``shutdown_s``."""
@@ -194,12 +200,25 @@ class Worker:
                 await self.handler.background()
 
     async def _until_stopped(self, app: Any) -> None:
-        waits = {asyncio.create_task(app.wait_until_stopped()), asyncio.create_task(self._stopping.wait())}
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        if not self._stopping.is_set():
+        unreadable: asyncio.Future[StopWorker] = app.consumer.unreadable
+        stopped, stopping = asyncio.create_task(app.wait_until_stopped()), asyncio.create_task(self._stopping.wait())
+        await asyncio.wait({stopped, stopping, unreadable}, return_when=asyncio.FIRST_COMPLETED)
+        if unreadable.done():
+            await self._drained(app)
+            self._unreadable = unreadable.result()
+        elif not self._stopping.is_set():
             self._failure = app.crash_reason or CosmoError("The Faust app stopped by itself.")
-        for wait in waits:
+        for wait in (stopped, stopping):
             wait.cancel()
+
+    async def _drained(self, app: Any) -> None:
+        """Let all end that was delivered before the batch that cannot be read, so that a person who skips the batch
+        skips nothing else. What is left after the bound comes again at the next start."""
+        bound = Deadline.after(self.settings.shutdown_s)
+        while any(ledger.in_flight for ledger in app.consumer.ledgers.values()):
+            if bound.remaining_s <= 0 or self._stopping.is_set():
+                return
+            await asyncio.sleep(min(DRAIN_LOOK_S, bound.remaining_s))
 
     async def _stop(self, app: Any) -> None:
         """1. no more fetches, 2. finish what is in flight, 3. commit it, 4. leave the group; under one deadline."""

@@ -10,12 +10,11 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import aiokafka.codec as codecs
 import numpy as np
-from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
 from aiokafka.record.util import calc_crc32c
 
 from streams.fetch.records import Ints, Records, unsigned_varint
+from streams.fetch.unpack import MOST_BYTES, UnpackError, unpack
 
 MAGIC_AT = 16
 MAGIC = 2
@@ -24,6 +23,21 @@ _HEAD = struct.Struct(">qiibIhiqqqhii")
 _CRC_FROM = 21
 _CODEC, _APPEND_TIME, _CONTROL = 0x07, 0x08, 0x20
 _MOST_VARINT_BYTES = 10
+
+MOST_RECORDS = 1 << 20
+"""Of one batch. Each takes about 200 bytes while its parts are looked for, however few it has itself; clients put
+thousands into a batch (librdkafka 10,000)."""
+
+MOST_RECORD_BYTES = 120 * 1024 * 1024
+"""Of one record, unpacked: with the headers of a dead letter it is still one that `streams.kafka.producer` sends."""
+
+
+class UnreadableError(Exception):
+    """A batch that nothing can be read of. ``why`` goes on from "The batch at …"."""
+
+    def __init__(self, why: str, offset: int, next_offset: int) -> None:
+        super().__init__(f"The batch at offset {offset} {why}")
+        self.why, self.offset, self.next_offset = why, offset, next_offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +58,16 @@ class Batch:
         """Transaction markers; nobody's data."""
         return bool(self.attributes & _CONTROL)
 
-    def records(self) -> bytes:
-        """The encoded records, decompressed."""
-        codec = self.attributes & _CODEC
-        if codec and codec not in _DECODE:
-            raise UnsupportedCodecError(f"compression codec {codec} is not known")
-        return _DECODE[codec](self.encoded) if codec else self.encoded
-
-
-_DECODE = {1: codecs.gzip_decode, 2: codecs.snappy_decode, 3: codecs.lz4_decode, 4: codecs.zstd_decode}
+    @property
+    def codec(self) -> int:
+        """Kafka's number of the compression."""
+        return self.attributes & _CODEC
 
 
 def split(data: bytes, *, check_crcs: bool = True) -> Iterator[Batch]:
     """The whole batches of a fetch response; a last one that is cut off is left out, as it comes again.
 
-    Raises CorruptRecordException: a checksum is wrong, or a batch is not of format 2.
+    Raises UnreadableError at a batch whose checksum is wrong, or that is not of format 2.
     """
     at = 0
     while len(data) - at >= _HEAD.size:
@@ -71,29 +80,40 @@ def split(data: bytes, *, check_crcs: bool = True) -> Iterator[Batch]:
 
 def _batch(data: bytes, at: int, end: int, *, check_crcs: bool) -> Batch:
     base, _, _, magic, crc, attributes, last, first_ms, max_ms, _, _, _, count = _HEAD.unpack_from(data, at)
+    behind = base + last + 1
     if magic != MAGIC:
-        raise CorruptRecordException(f"the batch at offset {base} is of format {magic}, not {MAGIC}")
+        raise UnreadableError(f"is of format {magic}, not {MAGIC}", base, behind)
     if check_crcs and calc_crc32c(memoryview(data)[at + _CRC_FROM : end]) != crc:
-        raise CorruptRecordException(f"the batch at offset {base} does not match its checksum")
-    return Batch(base, base + last + 1, count, attributes, first_ms, max_ms, data[at + _HEAD.size : end])
+        raise UnreadableError("does not match its checksum", base, behind)
+    return Batch(base, behind, count, attributes, first_ms, max_ms, data[at + _HEAD.size : end])
 
 
 def parse(batches: Sequence[Batch], from_offset: int) -> Records:
-    """The records of the batches from an offset on, in order. Raises CorruptRecordException."""
+    """The records of the batches from an offset on, in order.
+
+    Raises UnreadableError, which names the first batch whichever it is. Several may hold too much together, though
+    none does alone.
+    """
     held = [batch for batch in batches if batch.count and not batch.is_control]
-    data = b"".join([batch.records() for batch in held])
     counts = np.array([batch.count for batch in held], np.int64)
     try:
+        if ((counts < 0) | (counts > MOST_RECORDS)).any():
+            raise UnpackError(f"holds {counts.max():,} records, of at most {MOST_RECORDS:,}")
+        data = unpack([(batch.codec, batch.encoded) for batch in held], MOST_BYTES)
         records = _columns(data, held, counts)
+    except UnpackError as error:
+        raise UnreadableError(str(error), held[0].base_offset, held[0].next_offset) from error
     except IndexError as error:
-        raise CorruptRecordException(f"the batch at offset {held[0].base_offset} has no records' structure") from error
+        raise UnreadableError("has no records' structure", held[0].base_offset, held[0].next_offset) from error
     early = int(np.searchsorted(records.offsets, from_offset))
     return records[early:] if early else records
 
 
 def _columns(data: bytes, held: Sequence[Batch], counts: Ints) -> Records:
     starts, ends = _bounds(data, int(counts.sum()))
-    buffer = np.frombuffer(data + b"\x00", np.uint8)
+    if len(starts) and (most := int((ends - starts).max())) > MOST_RECORD_BYTES:
+        raise UnpackError(f"holds a record of {most:,} bytes, which may have {MOST_RECORD_BYTES:,}")
+    buffer = np.frombuffer(data, np.uint8)
     delta_ms, at = varints(buffer, starts + 1)  # behind the record's attributes, a byte that nobody uses
     delta, at = varints(buffer, at)
     key_bytes, key_starts = varints(buffer, at)
@@ -117,11 +137,11 @@ def _columns(data: bytes, held: Sequence[Batch], counts: Ints) -> Records:
 
 def _bounds(data: bytes, count: int) -> tuple[Ints, Ints]:
     """Where each record begins (behind its size) and ends. Each end tells the next start, so this alone goes one by
-    one."""
+    one. Behind the last is one byte more, or they do not add up."""
     starts: list[int] = []
     ends: list[int] = []
-    begin, end, at, size = starts.append, ends.append, 0, len(data)
-    while at < size:
+    begin, end, at = starts.append, ends.append, 0
+    for _ in range(count):
         number = data[at]
         at += 1
         if number >= 0x80:
@@ -132,7 +152,7 @@ def _bounds(data: bytes, count: int) -> tuple[Ints, Ints]:
         begin(at)
         at += number >> 1
         end(at)
-    if len(starts) != count or at != size:
+    if at != len(data) - 1:
         raise IndexError("the records do not add up to the batch")
     return np.array(starts, np.int64), np.array(ends, np.int64)
 

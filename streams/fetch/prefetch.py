@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka.consumer.fetcher import FetchError
-from aiokafka.errors import CorruptRecordException
 from aiokafka.protocol.fetch import FetchRequest
 
-from streams.fetch.batches import Batch, parse, split
+from cosmo.runtime.errors import StopWorker
+from cosmo.runtime.logs import at
+from streams.fetch.batches import Batch, UnreadableError, parse, split
 from streams.fetch.records import Records
 
 HELD_BATCHES = 2
@@ -54,7 +55,8 @@ class Held:
         self.end = self.batches[-1].next_offset
 
     def pop(self, most: int) -> Fetched:
-        """The next fetch: ``most`` records or fewer. Raises CorruptRecordException."""
+        """The next fetch: ``most`` records or fewer. Raises UnreadableError when the next batch is so; what lies before
+        it has been handed over then."""
         if not self.cut:
             self._cut(most)
         fetched = self.cut.popleft()
@@ -66,7 +68,14 @@ class Held:
         count = batches[0].count
         while self.batches and (count := count + self.batches[0].count) <= most:
             batches.append(self.batches.popleft())
-        records = parse(batches, self.position)
+        try:
+            records = parse(batches, self.position)
+        except UnreadableError:
+            if len(batches) == 1:
+                raise
+            self.batches.extendleft(batches[:0:-1])
+            del batches[1:]
+            records = parse(batches, self.position)
         parts = [records[at : at + most] for at in range(0, len(records), most)] or [records]
         self.cut.extend(Fetched(part, int(part.offsets[-1]) + 1) for part in parts[:-1])
         self.cut.append(Fetched(parts[-1], batches[-1].next_offset))
@@ -108,7 +117,8 @@ class Prefetch:
     async def next(self, active: Collection[Any] | None, timeout_s: float) -> dict[Any, Fetched]:
         """The next fetch of one of the active partitions (None: of any), each in its turn; empty after the timeout.
 
-        Raises what aiokafka raises: CorruptRecordException, TopicAuthorizationFailedError…
+        Raises StopWorker at a batch that cannot be read, and again at each call until somebody moves the position past
+        it; what aiokafka raises: TopicAuthorizationFailedError…
         """
         fetcher = self._fetcher
         deadline = asyncio.get_running_loop().time() + timeout_s
@@ -148,10 +158,16 @@ class Prefetch:
         offset, data = self._tap.responses.pop((tp.topic, tp.partition), (None, b""))
         if offset is None or offset != result._partition_records.next_fetch_offset:
             return
-        batches = list(split(data, check_crcs=self._check_crcs))
+        batches: list[Batch] = []
+        try:
+            for batch in split(data, check_crcs=self._check_crcs):
+                batches.append(batch)  # not all at once: what comes before an error is kept
+        except UnreadableError as error:
+            if not batches:
+                raise _stop(tp, error) from error
         held = self._held.setdefault(tp, Held(offset, offset, result._assignment))
         held.add(batches)
-        result._assignment.state_value(tp).consumed_to(held.end)
+        result._assignment.state_value(tp).consumed_to(held.end)  # asked for from here: also the one that is unreadable
 
     def _hand_over(self, active: Collection[Any] | None) -> dict[Any, Fetched]:
         for tp in list(self._held):
@@ -161,9 +177,9 @@ class Prefetch:
             del self._held[tp]
             try:
                 fetched = held.pop(self._most)
-            except CorruptRecordException:
+            except UnreadableError as error:
                 held.assignment.state_value(tp).seek(held.position)  # nothing of it was handed over
-                raise
+                raise _stop(tp, error) from error
             if held.batches or held.cut:
                 self._held[tp] = held  # behind the others
             return {tp: fetched}
@@ -177,3 +193,10 @@ class Prefetch:
             return False
         state = held.assignment.state_value(tp)
         return bool(state is not None and state.has_valid_position and state.position == held.end)
+
+
+def _stop(tp: Any, error: UnreadableError) -> StopWorker:
+    return StopWorker(
+        f"The batch at {at(tp.topic, tp.partition, error.offset)} {error.why}.",
+        advice=f'The next begins at {error.next_offset}. See "A batch that cannot be read" in docs/operations.md.',
+    )

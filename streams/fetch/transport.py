@@ -19,6 +19,7 @@ from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 
+from cosmo.runtime.errors import StopWorker
 from streams.fetch.handler import Fetch
 from streams.fetch.ledger import Entry, Ledger
 from streams.fetch.prefetch import Fetched, Prefetch
@@ -102,10 +103,13 @@ class FetchConsumer(driver.Consumer):
     """Faust's aiokafka consumer with the ledger in place of its gap tracking."""
 
     ledgers: defaultdict[TP, Ledger]
+    unreadable: asyncio.Future[StopWorker]
+    """Set when a batch cannot be read. Nothing is delivered after that; what was can still be acked and committed."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.ledgers = defaultdict(Ledger)
         super().__init__(*args, **kwargs)
+        self.unreadable = self.loop.create_future()
 
     def _new_consumer_thread(self) -> FetchThread:
         return FetchThread(self, loop=self.loop, beacon=self.beacon)
@@ -117,7 +121,14 @@ class FetchConsumer(driver.Consumer):
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's signature
         """Yield one message per partition of what was fetched. Stops when the flow does: what is dropped here was
         not entered in a ledger, and Faust seeks back to the committed offsets before the flow resumes."""
-        found, active = await self._wait_next_records(timeout)
+        if self.unreadable.done():
+            await self.sleep(timeout)
+            return
+        try:
+            found, active = await self._wait_next_records(timeout)
+        except StopWorker as error:
+            self.unreadable.set_result(error)
+            return
         generation = self.app.consumer_generation_id
         if found is None or self.should_stop:
             return

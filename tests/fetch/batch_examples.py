@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from streams.fetch.records import RawRecord
 
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
-_ATTRIBUTES_AT, _LAST_DELTA_AT, _MAX_TIMESTAMP_AT = 21, 23, 35
+HEAD_BYTES = 61
+_SIZE_AT, _ATTRIBUTES_AT, _LAST_DELTA_AT, _MAX_TIMESTAMP_AT, _COUNT_AT = 8, 21, 23, 35, 57
 APPEND_TIME, CONTROL = 0x08, 0x20
 
 
@@ -43,6 +44,15 @@ def changed(
         struct.pack_into(">q", out, _MAX_TIMESTAMP_AT, max_timestamp)
     struct.pack_into(">I", out, 17, calc_crc32c(bytes(out[_ATTRIBUTES_AT:])))
     return bytes(out)
+
+
+def repacked(built: bytes, codec: str, packed: bytes, *, count: int | None = None) -> bytes:
+    """An uncompressed batch whose head is right, with these bytes in place of its records."""
+    out = bytearray(built[:HEAD_BYTES] + packed)
+    struct.pack_into(">i", out, _SIZE_AT, len(out) - _SIZE_AT - 4)
+    if count is not None:
+        struct.pack_into(">i", out, _COUNT_AT, count)
+    return changed(bytes(out), attributes=CODECS[codec])
 
 
 def empty(base: int, next_offset: int) -> bytes:

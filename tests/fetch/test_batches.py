@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
-from aiokafka.errors import CorruptRecordException
+from aiokafka.codec import zstd_encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.fetch.batches import parse, split
+from streams.fetch.batches import MOST_RECORD_BYTES, MOST_RECORDS, UnreadableError, parse, split
 from streams.fetch.records import RawRecord, Spans
-from tests.fetch.batch_examples import APPEND_TIME, CONTROL, batch, changed, empty, logs, small
+from streams.fetch.unpack import MOST_BYTES
+from streams.kafka.producer import MAX_RECORD_BYTES
+from tests.fetch.batch_examples import APPEND_TIME, CONTROL, batch, changed, empty, logs, repacked, small
 
 
 def record(offset: int, value: bytes | None = b"v") -> RawRecord:
@@ -46,7 +50,7 @@ def test_a_changed_byte_is_never_taken_for_data(log: tuple[bytes, list[RawRecord
     damaged = bytearray(encoded)
     damaged[at] ^= 1 << data.draw(st.integers(0, 7))
     if at < 61 + len(first.encoded):
-        with pytest.raises(CorruptRecordException):
+        with pytest.raises(UnreadableError):
             list(split(bytes(damaged)))
 
 
@@ -78,14 +82,39 @@ def test_records_that_do_not_add_up_are_an_error() -> None:
     """A checksum can be right and the producer wrong."""
     built = bytearray(batch([record(0), record(1)]))
     built[61] += 2
-    with pytest.raises(CorruptRecordException, match="offset 0"):
+    with pytest.raises(UnreadableError, match="offset 0"):
         parse(list(split(changed(bytes(built)))), 0)
+
+
+@pytest.mark.parametrize(("claimed", "packed"), [(1, bytes(50_000_000)), (MOST_RECORDS + 1, b""), (-1, b"")])
+def test_a_batch_is_not_searched_for_more_records_than_it_may_have(claimed: int, packed: bytes) -> None:
+    """Zeros read as records of no bytes: from two kilobytes come fifty million, of 80 bytes each in two lists."""
+    built = repacked(batch([record(0)]), "zstd", zstd_encode(packed), count=claimed)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnreadableError, match=r"structure|of at most 1,048,576"):
+            parse(list(split(built)), 0)
+        assert tracemalloc.get_traced_memory()[1] < MOST_BYTES + 2 * len(packed) + 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_record_that_could_not_be_sent_as_a_dead_letter_is_refused() -> None:
+    size = MOST_RECORD_BYTES + 1
+    zigzag, number = size << 1, bytearray()
+    while zigzag >= 0x80:
+        number.append(zigzag & 0x7F | 0x80)
+        zigzag >>= 7
+    packed = zstd_encode(bytes([*number, zigzag]) + bytes(size))
+    with pytest.raises(UnreadableError, match="offset 0 holds a record of 125,829,121 bytes"):
+        parse(list(split(repacked(batch([record(0)]), "zstd", packed))), 0)
+    assert size < MAX_RECORD_BYTES
 
 
 def test_an_older_format_is_refused() -> None:
     built = bytearray(batch([record(0)]))
     built[16] = 1
-    with pytest.raises(CorruptRecordException, match="format 1"):
+    with pytest.raises(UnreadableError, match="format 1"):
         list(split(bytes(built)))
 
 

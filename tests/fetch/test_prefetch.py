@@ -9,17 +9,18 @@ from typing import Any
 import pytest
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from aiokafka.consumer.subscription_state import SubscriptionState
-from aiokafka.errors import CorruptRecordException
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cosmo.runtime.errors import StopWorker
 from streams.fetch.batches import split
 from streams.fetch.prefetch import Prefetch
 from streams.fetch.records import RawRecord
-from tests.fetch.batch_examples import batch, logs
+from tests.fetch.batch_examples import batch, logs, repacked
+from tests.fetch.bombs import bomb
 
 TP = TopicPartition("t", 0)
 HEAD_BYTES = 61
@@ -159,8 +160,42 @@ async def test_a_damaged_response_raises_and_is_asked_for_again() -> None:
     prefetch = Prefetch(fetcher, most=10, check_crcs=True)
     fetcher._client._client.log = good[:-1] + bytes([good[-1] ^ 1])
     await fetcher.respond()
-    with pytest.raises(CorruptRecordException):
+    with pytest.raises(StopWorker, match=r"t\[0\]@0 does not match its checksum.*The next begins at 2"):
         await prefetch.next({TP}, 0.0)
     fetcher._client._client.log = good
     await fetcher.respond()
     assert [record.offset for record in (await prefetch.next({TP}, 0.0))[TP].records] == [0, 1]
+
+
+@pytest.mark.parametrize("damage", ["checksum", "size", "structure"])
+async def test_what_lies_before_a_batch_that_cannot_be_read_is_handed_over_and_what_lies_behind_is_not(
+    damage: str,
+) -> None:
+    """So that one who moves the position past it, as the error tells, passes over nothing else."""
+    parts = [batch([RawRecord(offset, 0, None, b"v")]) for offset in (0, 1, 2)]
+    bad = {
+        "checksum": parts[1][:-1] + bytes([parts[1][-1] ^ 1]),
+        "size": repacked(parts[1], "zstd", bomb("zstd")[1]),
+        "structure": repacked(parts[1], "none", b"\x02"),
+    }[damage]
+    fetcher = ScriptedFetcher(parts[0] + bad + parts[2])
+    prefetch = Prefetch(fetcher, most=10, check_crcs=True)
+    await fetcher.respond()
+    assert [record.offset for record in (await prefetch.next({TP}, 0.0))[TP].records] == [0]
+    for _ in range(2):
+        await fetcher.respond()
+        with pytest.raises(StopWorker, match=r"^The batch at t\[0\]@1 .*The next begins at 2\."):
+            await prefetch.next({TP}, 0.0)
+    fetcher.state.seek(2)
+    await fetcher.respond()
+    assert [record.offset for record in (await prefetch.next({TP}, 0.0))[TP].records] == [2]
+
+
+async def test_batches_that_hold_too_much_together_are_handed_over_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.fetch.batches.MOST_BYTES", 100)
+    parts = [batch([RawRecord(offset, 0, None, bytes(60))], codec="zstd") for offset in range(3)]
+    fetcher = ScriptedFetcher(b"".join(parts))
+    prefetch = Prefetch(fetcher, most=10, check_crcs=True)
+    await fetcher.respond()
+    fetched = [(await prefetch.next({TP}, 0.0))[TP].records[0].offset for _ in parts]
+    assert fetched == [0, 1, 2]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import pytest
@@ -87,6 +89,22 @@ def fill(settings: Settings, count: int) -> None:
     assert producer.flush(30.0) == 0
 
 
+def fill_batch(settings: Settings, values: list[bytes]) -> None:
+    """One batch of partition 0."""
+    producer = Producer(
+        client_config(settings) | {"compression.type": "zstd", "message.max.bytes": 10_000_000, "linger.ms": 1000}
+    )
+    for value in values:
+        producer.produce(topic(settings), value=value, partition=0)
+    assert producer.flush(30.0) == 0
+
+
+def skip_to(settings: Settings, offset: int) -> None:
+    """As `kafka-consumer-groups --reset-offsets` does it."""
+    with closing(group_reader(settings, topics.group("materialize", settings.topic_prefix))) as reader:
+        reader.commit(offsets=[TopicPartition(topic(settings), 0, offset)], asynchronous=False)
+
+
 def topic(settings: Settings) -> str:
     return settings.topic_prefix + topics.ENTITY_INTENTS.name
 
@@ -133,6 +151,44 @@ async def test_what_was_in_flight_comes_again_after_a_failure(ready: Settings) -
     second.request_stop()
     await task
     assert committed(ready)[1] == 250
+
+
+async def test_a_batch_that_cannot_be_read_stops_the_worker_behind_all_that_lies_before_it(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also what was still in flight is committed first, at every start again: who then moves the group past the batch,
+    as the error tells, passes over nothing else."""
+    monkeypatch.setattr("streams.fetch.batches.MOST_BYTES", 1024 * 1024)
+    settings = quick(ready, topic_partitions=1)
+    for values in ([b"1", b"2"], [bytes(2 * 1024 * 1024)], [b"3"]):
+        fill_batch(settings, values)
+    release = asyncio.Event()
+
+    async def when_released(_: Fetch) -> None:
+        await release.wait()
+
+    handler = RecordingHandler(when_released)
+    running = worker(settings, handler)
+    task = asyncio.create_task(running.run())
+    await handler.until(lambda: handler.seen == [(0, 0), (0, 1)])
+    await running.app.consumer.unreadable
+    assert committed(settings)[0] == 0
+    release.set()
+    place = rf"{re.escape(topic(settings))}\[0\]@2 unpacks to more than 1 MiB\. The next begins at 3\."
+    with pytest.raises(StopWorker, match=place):
+        await task
+    assert committed(settings)[0] == 2
+    with pytest.raises(StopWorker, match=place):
+        await worker(settings, RecordingHandler(at_once)).run()
+
+    skip_to(settings, 3)
+    handler = RecordingHandler(at_once)
+    running = worker(settings, handler)
+    task = asyncio.create_task(running.run())
+    await handler.until(lambda: handler.seen == [(0, 3)])
+    running.request_stop()
+    await task
+    assert committed(settings)[0] == 4
 
 
 async def test_a_later_fetch_that_ends_first_is_not_committed_past_an_earlier_one(ready: Settings) -> None:
