@@ -54,7 +54,9 @@ def product_command(
 def serve_command() -> None:
     """Serve look-ups over HTTP on COSMO_LISTEN_HOST:COSMO_LOOKUP_PORT until Ctrl-C or SIGTERM.
 
-    Example: cosmo lookup serve & curl 'http://127.0.0.1:8090/v1/queries/soft%20drinks/intents?explain=true'
+    Then, in another terminal: curl 'http://127.0.0.1:8090/v1/queries/soft%20drinks/intents?explain=true'
+
+    Examples: cosmo lookup serve    COSMO_LOOKUP_PORT=9000 cosmo lookup serve
     """
     from cosmo.runtime import logs
     from cosmo.runtime.settings import settings

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
-from typing import Annotated, Any
+from typing import Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from cosmo.cli.output import AsJson, print_json, print_table
 from cosmo.runtime.settings import settings
 from schemas import avsc
 from schemas.compatibility import Obstacle, check, level
@@ -18,11 +16,9 @@ from schemas.registry import Registry
 
 app = typer.Typer(help="Check and register the Avro schemas.", no_args_is_help=True)
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-
 
 @app.command("check")
-def check_command(as_json: Json = False) -> None:
+def check_command(as_json: AsJson = False) -> None:
     """Check every version of every schema against every later one, without any server.
 
     Exits 1, naming the first obstacle, when a topic breaks its level. Run it before you commit a new version:
@@ -31,13 +27,13 @@ def check_command(as_json: Json = False) -> None:
         cosmo schemas check
     """
     rows = {topic_name: _obstacles(topic_name) for topic_name in avsc.topics()}
-    _print_json([_checked(*row) for row in rows.items()]) if as_json else _print_checked(rows)
+    print_json([_checked(*row) for row in rows.items()]) if as_json else _print_checked(rows)
     for found in (obstacle for obstacles in rows.values() for obstacle in obstacles):
         raise Incompatible(str(found), advice=f"{found.topic} must stay {level(found.topic)}.")
 
 
 @app.command("register")
-def register_command(as_json: Json = False) -> None:
+def register_command(as_json: AsJson = False) -> None:
     """Register every version of every schema, and set each subject's compatibility level. May be run again.
 
     Workers never register by themselves, so run it once for each registry and COSMO_TOPIC_PREFIX, and after upgrades:
@@ -53,7 +49,7 @@ def register_command(as_json: Json = False) -> None:
             }
             for topic_name in avsc.topics()
         ]
-    _print_json(rows) if as_json else _print_registered(rows)
+    print_json(rows) if as_json else _print_registered(rows)
 
 
 def _obstacles(topic_name: str) -> list[Obstacle]:
@@ -70,20 +66,23 @@ def _checked(topic_name: str, found: list[Obstacle]) -> dict[str, Any]:
     }
 
 
-def _print_json(rows: list[dict[str, Any]]) -> None:
-    typer.echo(json.dumps(rows, indent=2))
-
-
 def _print_checked(rows: dict[str, list[Obstacle]]) -> None:
-    table = Table("topic", "versions", "level", "")
-    for topic_name, found in rows.items():
-        versions = ", ".join(str(version) for version in avsc.versions(topic_name))
-        table.add_row(topic_name, versions, level(topic_name), "incompatible" if found else "compatible")
-    Console().print(table)
+    print_table(
+        ("topic", "versions", "level", "verdict"),
+        [
+            (
+                topic_name,
+                ", ".join(map(str, avsc.versions(topic_name))),
+                level(topic_name).value,
+                "incompatible" if found else "compatible",
+            )
+            for topic_name, found in rows.items()
+        ],
+    )
 
 
 def _print_registered(rows: list[dict[str, Any]]) -> None:
-    table = Table("subject", "level", "schema ids")
-    for row in rows:
-        table.add_row(row["subject"], row["level"], ", ".join(str(number) for number in row["ids"]))
-    Console().print(table)
+    print_table(
+        ("subject", "level", "schema ids"),
+        [(row["subject"], row["level"], ", ".join(map(str, row["ids"]))) for row in rows],
+    )

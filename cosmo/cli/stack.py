@@ -44,6 +44,7 @@ def up_command(
 def down_command(as_json: AsJson = False) -> None:
     """Stop what `cosmo stack up` has started; the data stay. Remove .cosmo/data as well to begin anew:
 
+    cosmo stack down
     cosmo stack down && rm -r .cosmo/data
     """
     stopped = session.down(settings())
@@ -57,6 +58,7 @@ def down_command(as_json: AsJson = False) -> None:
 def status_command(as_json: AsJson = False) -> None:
     """Show each part's address, process, memory and health; exits 1 unless all are ready.
 
+    cosmo stack status
     cosmo stack status --json | jq -r '.[] | select(.health != "ready") | .logs[]'
     """
     parts = session.status(settings())

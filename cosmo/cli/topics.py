@@ -15,6 +15,7 @@ app = typer.Typer(help="List the topics of the stream, or create them.", no_args
 def list_command(as_json: AsJson = False) -> None:
     """Every topic with its partitions, clean-up policy and largest record. No server is asked.
 
+    cosmo topics list
     cosmo topics list --json    # for those who declare their topics elsewhere
     """
     from cosmo.runtime.settings import settings
@@ -45,6 +46,7 @@ def create_command(
 ) -> None:
     """Create the topics that are missing; those that exist stay as they are. `cosmo stack up` does this too.
 
+    cosmo topics create
     KAFKA_BOOTSTRAP_SERVERS=broker:9092 cosmo topics create --partitions 48 --replicas 3
     """
     from cosmo.runtime.settings import settings

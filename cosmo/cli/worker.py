@@ -60,31 +60,48 @@ def _run(process: str) -> None:
 
 @app.command()
 def ingest() -> None:
-    """Read query-purchase and co-purchase; write blocks of facts, and dead letters."""
+    """Read query-purchase and co-purchase; write blocks of facts, and dead letters.
+
+    Examples: cosmo worker ingest    COSMO_LOG_FORMAT=json cosmo worker ingest
+    """
     _run("ingest")
 
 
 @app.command()
 def sample() -> None:
-    """Merge facts into the sampler's state; release the pairs worth explaining."""
+    """Merge facts into the sampler's state; release the pairs worth explaining.
+
+    Examples: cosmo worker sample    COSMO_SAMPLE_QUERY_SESSIONS=10 cosmo worker sample
+    """
     _run("sample")
 
 
 @app.command()
 def infer() -> None:
-    """Ask the model about pairs and requests; write intents, and what was rejected."""
+    """Ask the model about pairs and requests; write intents, and what was rejected.
+
+    Examples: cosmo worker infer    COSMO_LM_URL=http://10.0.0.7:8000 COSMO_LM_BATCH_PROMPTS=64 cosmo worker infer
+    """
     _run("infer")
 
 
 @app.command()
 def materialize() -> None:
-    """Merge intents into the features of their entities."""
+    """Merge intents into the features of their entities.
+
+    Examples: cosmo worker materialize    REDIS_URL=redis://10.0.0.5:6379/0 cosmo worker materialize
+    """
     _run("materialize")
 
 
 @app.command("all")
 def every() -> None:
-    """All four as child processes, for one machine. One that dies is started again."""
+    """All four as child processes, for one machine. One that dies is started again.
+
+    Run `cosmo stack up` first. Metrics and health are on ports 9101 to 9104, or from COSMO_WORKER_PORT on.
+
+    Examples: cosmo worker all    COSMO_WORKER_PORT=9201 cosmo worker all
+    """
     _leave_on_signals()
     from cosmo.runtime import logs
     from cosmo.runtime.settings import settings

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+import typer
 
 from cosmo.cli import mounts
-from cosmo.cli.main import main
+from cosmo.cli.main import main, program
 from cosmo.runtime import settings
 from cosmo.runtime.errors import CosmoError
 
@@ -75,6 +76,26 @@ def test_a_setting_that_cannot_be_used_is_named(
 def test_every_command_explains_itself(mount: mounts.Mount, capsys: pytest.CaptureFixture[str]) -> None:
     assert _exit_code(mount.name, "--help") == 0
     assert "Usage: cosmo " + mount.name in capsys.readouterr().out
+
+
+def _commands(name: str) -> list[tuple[str, str]]:
+    """Every command under ``name`` as it is typed, with its help."""
+    command = typer.main.get_command(program([name])).commands[name]  # type: ignore[attr-defined]  # it is a group
+    below = getattr(command, "commands", None)
+    return (
+        [(f"cosmo {name} {each}", one.help) for each, one in below.items()]
+        if below
+        else [(f"cosmo {name}", command.help)]
+    )
+
+
+@pytest.mark.parametrize("mount", mounts.COMMANDS, ids=lambda mount: mount.name)
+def test_help_teaches_by_example(mount: mounts.Mount) -> None:
+    """Every command shows itself in use, with what it is used for named in a sentence before it."""
+    for typed, told in _commands(mount.name):
+        sentence, _, shown = told.partition(typed)
+        assert sentence.strip(), typed
+        assert shown, f"{typed} --help shows no example"
 
 
 HEAVY = {"confluent_kafka", "faust", "feast", "pandas", "polars", "pydantic", "fastapi"}

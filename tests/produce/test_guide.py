@@ -7,9 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
-from cosmo.cli import dlq, produce
 from cosmo.produce.formats import Format, outcomes
 from cosmo.produce.guide import parts, renewed
 from cosmo.produce.lines import numbered
@@ -77,24 +75,3 @@ def test_there_is_an_example_of_every_format_and_topic() -> None:
 def test_every_reason_has_a_meaning_and_a_row() -> None:
     said = "".join(parts().values())
     assert all(meaning(reason) and f"| `{reason}` |" in said for reason in Reason)
-
-
-COMMANDS = [
-    line.split("#")[0].split()
-    for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-    for line in block.replace(" | ", "\n").splitlines()
-    if line.startswith("cosmo ") and "…" not in line
-]
-
-
-@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
-def test_every_command_shown_exists_with_its_options(words: list[str]) -> None:
-    command = get_command({"produce": produce.app, "dlq": dlq.app}[words[1]])
-    rest = words[2:]
-    if words[1] == "dlq":
-        command = command.commands[rest.pop(0)]  # type: ignore[attr-defined]  # it is a group
-    assert command.make_context("cosmo", rest).params
-
-
-def test_the_guide_shows_commands() -> None:
-    assert len(COMMANDS) >= 5

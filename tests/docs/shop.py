@@ -1,0 +1,117 @@
+"""The shop behind the examples of the guides: a few shoppers, who leave just enough to learn from.
+
+Its files lie where the examples are run, under the names by which the guides call a reader's own files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+SESSIONS = 24
+"""Of each search, and of each order: enough for every rule of the sampler."""
+
+Line = dict[str, Any]
+
+
+def _product(product_id: str, title: str, product_type: str) -> Line:
+    return {"product_id": product_id, "title": title, "product_type": product_type, "category": "Grocery"}
+
+
+SODA = _product("9835692", "Soft Drinks, 12 Cans", "soft drinks")
+CHIPS = _product("908531", "Potato Chips", "chips")
+MILK = _product("995242", "Fluid Milk, White, Store Brand", "milk")
+CEREAL = _product("1037863", "Oat Cereal", "cereal")
+GALLON = _product("1029743", "Fluid Milk, White, 1 gallon", "milk")
+COOKIES = _product("869465", "Chocolate Cookies", "cookies")
+
+SEARCHES = {"soft drinks": (SODA, CHIPS), "milk": (GALLON, MILK)}
+ORDERS = ((SODA, CHIPS), (MILK, CEREAL), (GALLON, COOKIES))
+
+COMMANDS = (
+    "cosmo produce query-purchase searches.ndjson",
+    "cosmo produce co-purchase orders.ndjson",
+    "cosmo produce query-purchase ubi-queries.jsonl ubi-events.jsonl --format ubi",
+)
+LEARNED = (
+    "/v1/queries/soft%20drinks/intents",
+    "/v1/queries/milk/intents",
+    "/v1/products/995242/intents",
+    "/v1/products/995242/complements",
+    "/v1/products/1029743/complements",
+)
+
+
+def write(directory: Path) -> None:
+    """All files, with times around now."""
+    now = datetime.now(UTC)
+    _write(directory / "searches.ndjson", _native(now))
+    _write(directory / "orders.ndjson", _orders(now))
+    _write(directory / "ubi-queries.jsonl", _ubi_queries(now))
+    _write(directory / "ubi-events.jsonl", _ubi_events(now))
+
+
+def _write(path: Path, lines: Iterator[Line]) -> None:
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+
+
+def _actions(number: int) -> tuple[str, ...]:
+    return ("IMPRESSION", "CLICK", "ADD_TO_CART", "PURCHASE")[: 4 if number % 2 else 2]
+
+
+def _at(now: datetime, number: int) -> str:
+    return (now - timedelta(minutes=SESSIONS - number)).isoformat(timespec="milliseconds")
+
+
+def _native(now: datetime) -> Iterator[Line]:
+    for number in range(SESSIONS):
+        for product in SEARCHES["soft drinks"]:
+            for action in _actions(number):
+                yield {
+                    "event_id": f"n-{number}-{product['product_id']}-{action}",
+                    "event_time": _at(now, number),
+                    "session_id": f"n-{number}",
+                    "locale": "en-US",
+                    "query": "Soft  drinks",
+                    "action": action,
+                    "product": product,
+                }
+
+
+def _orders(now: datetime) -> Iterator[Line]:
+    for number in range(SESSIONS):
+        for kind, items in enumerate(ORDERS):
+            yield {
+                "event_id": f"o-{kind}-{number}",
+                "event_time": _at(now, number),
+                "session_id": f"o-{kind}-{number}",
+                "order_id": f"o-{kind}-{number}",
+                "items": items,
+            }
+
+
+def _ubi_queries(now: datetime) -> Iterator[Line]:
+    for number in range(SESSIONS):
+        yield {
+            "query_id": f"u-{number}",
+            "user_query": "milk",
+            "client_id": f"u-{number}",
+            "timestamp": _at(now, number),
+        }
+
+
+def _ubi_events(now: datetime) -> Iterator[Line]:
+    for number in range(SESSIONS):
+        for product in SEARCHES["milk"]:
+            for action in _actions(number):
+                known = {name: product[name] for name in ("title", "product_type", "category")}
+                yield {
+                    "action_name": action.lower(),
+                    "query_id": f"u-{number}",
+                    "session_id": f"u-{number}",
+                    "timestamp": _at(now, number),
+                    "event_attributes": {"object": {"object_id": product["product_id"], **known}},
+                }
