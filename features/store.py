@@ -6,6 +6,7 @@ Importing Feast takes seconds; nothing on the write or read path imports this mo
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,8 @@ async def apply(settings: Settings) -> Path:
 @contextmanager
 def opened(settings: Settings) -> Iterator[Any]:
     """Feast's FeatureStore on these settings (typed Any: Feast's types cannot be checked strictly)."""
+    # Of dask's, about its own use of pandas; every historical read would show it to somebody who can do nothing.
+    warnings.filterwarnings("ignore", "Downcasting object dtype", FutureWarning)
     store = FeatureStore(config=RepoConfig(**project.repo_config(settings), repo_path=project.directory(settings)))
     try:
         yield store

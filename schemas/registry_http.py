@@ -71,7 +71,7 @@ class RegistryHttp:
                 return response
             trouble, cause = f"answers {response.status_code} to {method} {path}", None
         raise RegistryUnreachable(
-            f"{self._name} {trouble}.", advice="Check SCHEMA_REGISTRY_URL, and that the registry is running."
+            f"{self._name} {trouble}.", advice="Start one with `cosmo stack up`, or set SCHEMA_REGISTRY_URL."
         ) from cause
 
 

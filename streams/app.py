@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import ssl
 from typing import Any
 
@@ -28,13 +30,21 @@ class _AsItIs(Codec):
         return s
 
 
+class _App(faust.App):
+    """Without the directories for tables, which would be made, and stay empty, wherever a worker is started."""
+
+    def _create_directories(self) -> None:
+        """None: there are no tables."""
+
+
 def build_app(settings: Settings, process: str) -> faust.App:
     """The app of ``process``, in consumer group ``<prefix>cosmo-<process>``. It has no tables and no web server."""
     transport.register()
-    return faust.App(
+    return _App(
         group(process, settings.topic_prefix),
         broker=[f"{transport.SCHEME}://{host}" for host in settings.kafka_bootstrap_servers.split(",")],
         broker_credentials=_credentials(settings),
+        broker_client_id=f"{platform.node()}-{os.getpid()}",  # `cosmo lag --partitions` names it as the owner
         version=1,
         autodiscover=False,
         web_enabled=False,  # /table and /router would serve data; ours are /metrics and /healthz

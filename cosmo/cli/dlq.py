@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cosmo.cli.output import AsJson, print_json, print_table
+from cosmo.cli.output import AsJson, counted, print_json, print_table
 
 if TYPE_CHECKING:
     from cosmo.deadletters.examine import Examined
@@ -179,7 +179,7 @@ def _show(letter: Letter, examined: Examined) -> None:
         "  headers",
         *(f"    {header}" for header in headers),
         f"  value      {'null' if letter.value is None else f'{len(letter.value):,} bytes'}",
-        *(f"    {row}" for row in hex_rows(letter.value)),
+        *(f"    {row}" for row in (hex_rows(letter.value) if letter.value else ())),
         *(f"    {row}" for row in decoded.splitlines()),
     ]
     typer.echo("\n".join(map(visible, lines)) + "\n")
@@ -188,7 +188,7 @@ def _show(letter: Letter, examined: Examined) -> None:
 def _print_replayed(done: Replayed, *, dry_run: bool) -> None:
     from cosmo.deadletters.documents import visible
 
-    typer.echo(f"{'Would replay' if dry_run else 'Replayed'} {done.replayed:,} dead letters to {done.topic}.")
+    typer.echo(f"{'Would replay' if dry_run else 'Replayed'} {counted(done.replayed, 'dead letter')} to {done.topic}.")
     for reason, count in sorted(done.by_reason.items()):
         typer.echo(f"  {visible(reason) or '(no reason given)'}: {count:,}")
     if done.passed_over:

@@ -37,6 +37,9 @@ def stats_command(as_json: AsJson = False) -> None:
     if as_json:
         print_json({**asdict(counts), "unreadable": unreadable()})
         return
+    if not counts.edges:
+        typer.echo("The graph is empty: no intent stands yet.")
+        return
     nodes = ", ".join(f"{count:,} {kind.lower().replace('_', ' ')}" for kind, count in counts.nodes.items())
     typer.echo(f"{sum(counts.nodes.values()):,} nodes: {nodes}")
     typer.echo(f"{counts.edges:,} edges, from {counts.evidence:,} pieces of evidence")

@@ -28,6 +28,8 @@ def query_command(
 
     Examples: cosmo lookup query 'soft drinks'    cosmo lookup query 'soft drinks' --explain
     """
+    if not text.strip():
+        raise typer.BadParameter("no query is empty.", param_hint="TEXT")
     _show(lambda reader: reader.query(text, explain=explain), as_json=as_json)
 
 

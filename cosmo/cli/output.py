@@ -14,6 +14,11 @@ WIDTH_WITHOUT_TERMINAL = 200
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document to standard output.")]
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 event``, ``2,000 events``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def print_json(document: Any) -> None:
     """``document`` holds only what JSON knows; floats are finite. Half surrogates, as in the name of a file that is no
     UTF-8, are escaped."""

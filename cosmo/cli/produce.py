@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cosmo.cli.output import AsJson, print_json, print_table
+from cosmo.cli.output import AsJson, counted, print_json, print_table
 
 if TYPE_CHECKING:
     from cosmo.produce import Actions, Summary
@@ -160,13 +160,15 @@ def _print_json_summary(summary: Summary, paths: list[str]) -> None:
 def _print_summary(summary: Summary, paths: list[str]) -> None:
     from cosmo.produce.reasons import meaning
 
-    size = f"{summary.bytes / 1e6:,.1f} MB"
-    typer.echo(f"Sent {summary.sent:,} events ({size}) to {summary.topic} in {summary.seconds:,.1f} s.")
+    typer.echo(
+        f"Sent {counted(summary.sent, 'event')} ({_size(summary.bytes)}) to {summary.topic}"
+        f" in {summary.seconds:,.1f} s."
+    )
     if summary.passed:
-        passed = ", ".join(f"{count:,} {why.replace('_', ' ')}" for why, count in sorted(summary.passed.items()))
-        typer.echo(f"Passed over: {passed}.")
+        why = ", ".join(f"{why.replace('_', ' ')} {count:,}" for why, count in sorted(summary.passed.items()))
+        typer.echo(f"Passed over {counted(sum(summary.passed.values()), 'line')}: {why}.")
     if summary.refused:
-        typer.echo(f"Refused {summary.refused_total:,} lines{_where(summary, paths)}.")
+        typer.echo(f"Refused {counted(summary.refused_total, 'line')}{_where(summary, paths)}.")
         rows = sorted(summary.refused.items(), key=lambda row: (-row[1], row[0]))
         print_table(
             ("Reason", "Lines", "Rule"),
@@ -175,11 +177,15 @@ def _print_summary(summary: Summary, paths: list[str]) -> None:
         )
 
 
+def _size(of_bytes: int) -> str:
+    return f"{of_bytes / 1e3:,.1f} kB" if of_bytes < 1e6 else f"{of_bytes / 1e6:,.1f} MB"
+
+
 def _where(summary: Summary, paths: list[str]) -> str:
     written = summary.refused_total - summary.untold
     names = ", ".join(path.encode("utf-8", "replace").decode() for path in paths)  # a name may be no UTF-8
     if not summary.untold:
-        return f"; they are in {names}"
+        return f"; see {names}"
     return f"; {written:,} are in {names}, and {summary.untold:,} nowhere" if written else ", which are written nowhere"
 
 

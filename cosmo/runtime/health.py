@@ -136,7 +136,8 @@ def _bind(host: str, port: int, handler: Callable[..., BaseHTTPRequestHandler]) 
                 f"Cannot listen on {host}:{port}: {error.strerror}.", advice="Give another host or port."
             ) from error
         raise CosmoError(
-            f"Port {port} on {host} is in use.", advice="Stop the process that has it, or give another port."
+            f"Port {port} on {host} is in use.",
+            advice="Stop the process that has it, or set COSMO_WORKER_PORT to another.",
         ) from error
 
 

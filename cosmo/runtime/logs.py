@@ -16,7 +16,10 @@ from cosmo.runtime.settings import Settings
 if TYPE_CHECKING:
     import structlog
 
-LIBRARIES = ("aiokafka", "asyncio", "faust", "feast", "granian", "httpcore", "httpx", "kafka", "mode", "urllib3")
+LIBRARIES = (
+    *("aiokafka", "asyncio", "faust", "feast", "granian", "httpcore", "httpx", "kafka", "mode", "urllib3"),
+    "streams.fetch.transport",  # it only extends services of Faust's, which narrate under its name
+)
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 

@@ -24,6 +24,7 @@ from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
 from cosmo.stack import spawner
+from cosmo.stack.ports import check_free
 from cosmo.stack.restarts import Restarts
 from cosmo.workers.one import PORTS
 
@@ -67,7 +68,12 @@ class Children:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The four run as long as the block; call `look` a few times a second within it."""
+        """The four run as long as the block; call `look` a few times a second within it.
+
+        Raises PortTakenError before any is started: one that finds its port taken would die again and again.
+        """
+        for process in PORTS:
+            check_free(f"The {process} worker", [port_of(process, self.settings)], "COSMO_WORKER_PORT")
         try:
             for process in PORTS:
                 self._children[process] = Child(process, self._start(process), Restarts(time.monotonic()))

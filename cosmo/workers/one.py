@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from importlib import import_module
 
-from cosmo.runtime import health, memory
+from cosmo.runtime import health, logs, memory
 from cosmo.runtime.last_resort import LastResort
 from cosmo.runtime.settings import Settings
 from schemas.patient import PatientRegistry
@@ -19,6 +19,8 @@ from streams.kafka.clients import log_reader
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import ConfirmingProducer
 from streams.worker import Worker
+
+log = logs.get(__name__)
 
 BUILDERS = {
     "ingest": "streams.ingest.handler",
@@ -72,7 +74,8 @@ async def _run(process: str, settings: Settings, last_resort: LastResort) -> Non
         stopping.set()
         last_resort.arm()
 
-    with health.serve(settings.worker_port or PORTS[process], progress, host=settings.listen_host):
+    with health.serve(settings.worker_port or PORTS[process], progress, host=settings.listen_host) as address:
+        log.info("metrics and health are served", address=address)
         async with ConfirmingProducer(settings) as producer:
             dead_letters = DeadLetters(producer, limit=settings.dead_letter_ratio)
             handler = build(settings, producer, dead_letters, registry)

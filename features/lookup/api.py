@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client.exposition import choose_encoder
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
 
 from cosmo.runtime import health, logs
 from cosmo.runtime.errors import CosmoError
@@ -191,14 +192,25 @@ def _handle_errors(app: FastAPI) -> None:
         return _refusal(422, error.what, error.advice)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         problems = "; ".join(f"{_place(problem['loc'])}: {problem['msg']}" for problem in error.errors())
-        return _refusal(422, f"The question cannot be read: {problems}.", "See /openapi.json.")
+        return _refusal(422, f"The question cannot be read: {problems}.", _advice(request))
+
+    @app.exception_handler(HTTPException)
+    async def nowhere(request: Request, error: HTTPException) -> JSONResponse:
+        what = f"{request.method} {request.url.path}: {error.detail}."
+        return _refusal(error.status_code, what, "See /openapi.json.", headers=dict(error.headers or {}))
 
     @app.exception_handler(CosmoError)
     async def unavailable(request: Request, error: CosmoError) -> JSONResponse:
         log.warning("no answer", path=request.url.path, reason=error.what)
         return _refusal(503, error.what, error.advice, headers={"Retry-After": "1"})
+
+
+def _advice(request: Request) -> str:
+    if request.method == "POST" and "json" not in request.headers.get("Content-Type", ""):
+        return "Send JSON, with the header Content-Type: application/json."
+    return "See /openapi.json."
 
 
 def _place(loc: Iterable[object]) -> str:

@@ -13,7 +13,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
-from streams.kafka.clients import client_config
+from streams.kafka.clients import QUIET, client_config
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -55,6 +55,7 @@ class ConfirmingProducer:
         self._loop = asyncio.get_running_loop()
         self._producer = Producer(
             client_config(self._settings)
+            | QUIET  # what is not confirmed is told; of brokers that are away aiokafka's log tells in every worker
             | {
                 "enable.idempotence": True,
                 "compression.type": "zstd",

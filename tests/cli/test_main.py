@@ -54,7 +54,10 @@ def test_ctrl_c_is_one_word_and_130(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "Interrupted.\n"
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["fail", "nonsense"], ["docs", "settings", "--nonsense"], []])
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["fail", "nonsense"], ["docs", "settings", "--nonsense"], ["lookup", "query", " "], []],
+)
 def test_wrong_usage_is_2(arguments: list[str]) -> None:
     assert _exit_code(*arguments) == 2
 

@@ -49,7 +49,7 @@ class Block:
 
     @property
     def first_line(self) -> str:
-        return str(self.example.parsed).splitlines()[0].split("  #")[0]
+        return str(self.example.parsed).splitlines()[0].split("  #")[0].rstrip()
 
 
 def blocks() -> Iterator[Block]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,9 @@ def write(directory: Path) -> None:
     _write(directory / "orders.ndjson", _orders(now))
     _write(directory / "ubi-queries.jsonl", _ubi_queries(now))
     _write(directory / "ubi-events.jsonl", _ubi_events(now))
+    _write(directory / "events.ndjson", _misspelt(now))
+    _write(directory / "ubi.ndjson", chain(_ubi_queries(now), _own_words(now)))
+    _write(directory / "bulk.ndjson", _bulk(now))
 
 
 def _write(path: Path, lines: Iterator[Line]) -> None:
@@ -115,3 +119,20 @@ def _ubi_events(now: datetime) -> Iterator[Line]:
                     "timestamp": _at(now, number),
                     "event_attributes": {"object": {"object_id": product["product_id"], **known}},
                 }
+
+
+def _misspelt(now: datetime) -> Iterator[Line]:
+    first, *others = _native(now)
+    yield first | {"product": {"titel" if name == "title" else name: value for name, value in SODA.items()}}
+    yield from others
+
+
+def _own_words(now: datetime) -> Iterator[Line]:
+    for event, name in zip(_ubi_events(now), ("quick_buy", "product_hover", "click"), strict=False):
+        yield event | {"action_name": name}
+
+
+def _bulk(now: datetime) -> Iterator[Line]:
+    for index, documents in (("ubi_queries", _ubi_queries(now)), ("ubi_events", _ubi_events(now))):
+        for document in documents:
+            yield from ({"create": {"_index": index}}, document)

@@ -55,7 +55,9 @@ def opened(root: Path) -> Iterator[Terminal]:
     directory = root / "work"
     directory.mkdir()
     shop.write(directory)
+    (directory / ".curlrc").write_text("fail-with-body\nsilent\n")
     env, ports = _surroundings(root / "home")
+    env["CURL_HOME"] = str(directory)  # an answer that is an error is one of the example, too
     cosmo = Cosmo(env)
     cosmo("stack", "up")
     try:

@@ -97,6 +97,26 @@ async def test_a_key_that_is_too_long_for_a_path_is_422(known: httpx.AsyncClient
     assert "512 characters" in answer.json()["error"]
 
 
+async def test_json_that_is_not_called_json_is_told_what_to_call_itself(known: httpx.AsyncClient) -> None:
+    """It is what `curl -d` sends."""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = await known.post("/v1/lookup", headers=form, content=b'{"queries": ["a"]}')
+    assert (answer.status_code, answer.json()["advice"]) == (
+        422,
+        "Send JSON, with the header Content-Type: application/json.",
+    )
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/", 404), ("GET", "/v1/lookup", 405)])
+async def test_a_place_where_nothing_is_says_so_as_every_refusal_does(
+    known: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    answer = await known.request(method, path)
+    assert answer.status_code == status
+    assert answer.json()["error"].startswith(f"{method} {path}: ")
+    assert "openapi.json" in answer.json()["advice"]
+
+
 async def test_without_redis_there_is_no_answer_and_readiness_says_so() -> None:
     async with client(FailingStore(failures=100)) as http:
         for path in ("/v1/queries/a/intents", "/readyz"):

@@ -142,7 +142,6 @@ def plain(name: str, value: Any) -> Any:
     return datetime.fromtimestamp(value, UTC) if isinstance(value, int) else value.replace(tzinfo=UTC)
 
 
-@pytest.mark.filterwarnings("ignore:Downcasting object dtype:FutureWarning")  # Feast's, about its own use of pandas
 async def test_what_was_visible_at_a_time_is_what_feast_trains_on(ready: Settings) -> None:
     """A training row sees the features of its own time, never those that came later."""
     await feast_store.apply(ready)
