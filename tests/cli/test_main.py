@@ -96,7 +96,7 @@ def _commands(name: str) -> list[tuple[str, str]]:
 def test_help_teaches_by_example(mount: mounts.Mount) -> None:
     """Every command shows itself in use, with what it is used for named in a sentence before it."""
     for typed, told in _commands(mount.name):
-        sentence, _, shown = told.partition(typed)
+        sentence, shown, _ = told.partition(typed)
         assert sentence.strip(), typed
         assert shown, f"{typed} --help shows no example"
 

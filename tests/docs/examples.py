@@ -22,6 +22,7 @@ import pytest
 from sybil import Document, Example
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown import CodeBlockParser, SkipParser
+from sybil.region import Lexeme
 
 ROOT = Path(__file__).parents[2]
 FIRST = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in ("producers", "readers", "operations")))
@@ -73,6 +74,8 @@ def _in_shell(example: Example) -> None:
 
 
 def _in_python(example: Example) -> None:
+    shown = example.parsed
+    example.parsed = Lexeme(example.namespace[TERMINAL].here(shown), shown.offset, shown.line_offset)
     with redirect_stdout(StringIO()) as printed:
         PythonEvaluator()(example)
     example.namespace[_PRINTED] = printed.getvalue()
