@@ -1,13 +1,15 @@
 """Moves the sampler's state to where it belongs after partitions were added to pair-counts, while no sampler runs.
 
 State is sets, so moving is adding: 1. what belongs elsewhere is confirmed there, 2. what stays is confirmed here,
-3. blocks that were taken in with it are committed, 4. what was here before is removed. Dying in between leaves some
-rows in two places; the next run moves them again, which changes nothing.
+3. blocks that were taken in with it are committed, 4. what was here before is removed, the facts last. Dying in between
+leaves some rows in two places; the next run moves them again, which changes nothing. It sees by the facts that there
+is something to move: what is left of other tables without them would stay.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from datetime import UTC, datetime
 import polars as pl
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
 
+from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
 from schemas.codec import Codec
@@ -35,8 +38,10 @@ from streams.state.kafka import read_live, segment_log
 from streams.state.log import unite
 from streams.state.partition import SCHEMAS, PartitionState, Table
 from streams.state.placement import misplaced
+from streams.state.segments import Segment
 
 TIMEOUT_S = 30.0
+LOOK_S = 0.05
 
 
 @dataclass(slots=True)
@@ -53,8 +58,8 @@ class Found:
     """All that is known of one partition: what is durable, and what waits in pair-counts behind the commit."""
 
     state: PartitionState
-    keys: Sequence[str]
-    """Of the segments that hold the durable part."""
+    segments: Sequence[Segment]
+    """Those that hold the durable part."""
     unread: Sequence[RawRecord]
     bad: Sequence[Bad]
 
@@ -92,7 +97,9 @@ class Repartition:
         if found.unread:
             await asyncio.to_thread(self._commit, number, found.unread[-1].offset + 1)
         store = segment_log(self.settings, self.producer, self.registry, number).store
-        await asyncio.gather(*(store.put(number, key, None) for key in found.keys))
+        for facts in (False, True):
+            old = [segment.key for segment in found.segments if (segment.table == "facts") is facts]
+            await asyncio.gather(*(store.put(number, key, None) for key in old))
 
     def _grow(self, wanted: int) -> int:
         sizes = {name: self.producer.partitions(name) for name in (self._pair_counts, self._state)}
@@ -100,7 +107,16 @@ class Repartition:
         for name, size in sizes.items():
             if size < partitions:
                 add_partitions(self.settings, name, partitions)
+                self._until_known(name, partitions)
         return partitions
+
+    def _until_known(self, name: str, partitions: int) -> None:
+        """The controller has them; the brokers tell the producer, which refuses to send to others than it knows of."""
+        deadline = Deadline.after(TIMEOUT_S)
+        while self.producer.partitions(name) < partitions:
+            if deadline.expired:
+                raise CosmoError(f"No broker tells of the new partitions of {name}.", advice="Run it again.")
+            time.sleep(LOOK_S)
 
     def _found(self, number: int) -> Found:
         """In the order of `streams.state.replay.Replay.durable`, for the same reason."""
@@ -111,7 +127,7 @@ class Repartition:
         unread = list(self._unread(number, first_offset))
         blocks = decode(Codec(topics.PAIR_COUNTS.name, PairCounts, self.registry), unread, self.now)
         state.add(blocks.tables)
-        return Found(state, [segment.key for segment in segments], unread, blocks.bad)
+        return Found(state, segments, unread, blocks.bad)
 
     def _unread(self, number: int, first_offset: int) -> Iterator[RawRecord]:
         for message in messages_to_end(self.settings, self._pair_counts, number, first_offset=first_offset):

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from polars.testing import assert_frame_equal
 
 from cosmo.runtime.health import Progress
@@ -389,3 +391,33 @@ async def test_added_partitions_stop_the_sampler_and_moving_its_state_loses_noth
         assert_frame_equal(shoppers(found), shoppers(expected))
         assert set(found.snapshot("heads")["head"] % more) <= {number}
     assert sum(replay.durable(number).snapshot("asked").height for number in range(more)) > 0
+
+
+async def test_a_repartition_killed_in_the_middle_is_finished_by_the_next(
+    settings: Settings, registry: Registry, samplers: Samplers, env: dict[str, str]
+) -> None:
+    """It adds the partitions itself. Every step is killed in tests/sampling/test_repartition.py; here a real one is, as
+    soon as anything has come to a new partition."""
+    more = 2 * settings.topic_partitions
+    produce(settings, registry, events(0, 100))
+    await ingest_all(settings, registry)
+    await settled(settings, samplers, samplers.start())
+    command = [sys.executable, "-m", "cosmo", "topics", "repartition", "--partitions", str(more)]
+    killed = await asyncio.create_subprocess_exec(*command, env=env)
+    await until(lambda: has_come(settings, range(settings.topic_partitions, more)) or killed.returncode is not None)
+    killed.kill()
+    assert await killed.wait() == -signal.SIGKILL
+    assert await (await asyncio.create_subprocess_exec(*command, env=env)).wait() == 0
+    assert not (await repartition(settings)).heads
+    grown = settings.model_copy(update={"topic_partitions": more})
+    for number in range(more):
+        found, expected = Replay(grown, registry).durable(number), facts_of(grown, registry, number, more)
+        assert_frame_equal(shoppers(found), shoppers(expected))
+
+
+def has_come(settings: Settings, numbers: range) -> bool:
+    """Whether anything of the sampler's state has come to one of these partitions, which may not be there yet."""
+    topic = settings.topic_prefix + "sample-state"
+    with closing(log_reader(settings)) as reader, contextlib.suppress(KafkaException):
+        return any(reader.get_watermark_offsets(TopicPartition(topic, number), timeout=10.0)[1] for number in numbers)
+    return False
