@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -77,13 +78,15 @@ def replay(
         now=lambda: datetime.now(UTC),
     )
     done = Replayed(topic=name.removesuffix(DLQ))
-    found = letters(settings, source, wanted)
+    interrupted = threading.Event()
+    found = letters(settings, source, wanted, interrupted.is_set)
     if dry_run:
         for letter in run.chosen(found, done):
             done.add(letter)
     else:
         try:
-            asyncio.run(_replay(settings, run, found, done, run.marks.expired(held.get(name, {}))))
+            expired = run.marks.expired(held.get(name, {}))
+            asyncio.run(_replay(settings, run, found, done, expired, interrupted=interrupted))
         except KeyboardInterrupt:
             done.interrupted = True
         except CosmoError as error:
@@ -92,8 +95,19 @@ def replay(
 
 
 async def _replay(
-    settings: Settings, run: Replay, found: Iterator[Letter], done: Replayed, expired: list[bytes]
+    settings: Settings,
+    run: Replay,
+    found: Iterator[Letter],
+    done: Replayed,
+    expired: list[bytes],
+    *,
+    interrupted: threading.Event,
 ) -> None:
-    async with ConfirmingProducer(settings) as producer:
-        await run.run(found, producer, done)
-        await run.forget(expired, producer)
+    """Sets ``interrupted`` at Ctrl-C: the thread that reads is waited for, and brokers may have fallen silent."""
+    try:
+        async with ConfirmingProducer(settings) as producer:
+            await run.run(found, producer, done)
+            await run.forget(expired, producer)
+    except asyncio.CancelledError:
+        interrupted.set()
+        raise

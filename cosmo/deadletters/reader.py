@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from cosmo.deadletters import letter
@@ -37,25 +37,33 @@ class Wanted:
 ALL = Wanted()
 
 
-def letters(settings: Settings, source: str, wanted: Wanted = ALL) -> Iterator[Letter]:
+def letters(
+    settings: Settings, source: str, wanted: Wanted = ALL, given_up: Callable[[], bool] = lambda: False
+) -> Iterator[Letter]:
     """The letters of one topic (its bare name) that were there at the call, in the order of each partition.
 
-    Raises CosmoError, when brokers do not answer.
+    Raises CosmoError, when brokers do not answer, and soon after ``given_up`` says that nobody waits for them any more.
     """
     name = settings.topic_prefix + source + DLQ
     for partition, (start, end) in bounds(settings, [name]).get(name, Bounds()).items():
         if wanted.partition in {None, partition}:
-            yield from _of_partition(settings, name, partition, (start, end), wanted)
+            yield from _of_partition(settings, name, partition, (start, end), wanted, given_up=given_up)
 
 
 def _of_partition(
-    settings: Settings, name: str, partition: int, held: tuple[int, int], wanted: Wanted
+    settings: Settings,
+    name: str,
+    partition: int,
+    held: tuple[int, int],
+    wanted: Wanted,
+    *,
+    given_up: Callable[[], bool],
 ) -> Iterator[Letter]:
     first = max(held[0], wanted.first_offset or 0)
     end = held[1] if wanted.last_offset is None else min(held[1], wanted.last_offset + 1)
     if first >= end:
         return
-    for message in messages_to_end(settings, name, partition, first_offset=first):
+    for message in messages_to_end(settings, name, partition, first_offset=first, given_up=given_up):
         found = letter.of(message)
         if found.offset < end and wanted.holds(found):
             yield found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
@@ -43,20 +43,28 @@ def read_to_end(
 
 
 def messages_to_end(
-    settings: Settings, topic: str, partition: int, *, first_offset: int = OFFSET_BEGINNING
+    settings: Settings,
+    topic: str,
+    partition: int,
+    *,
+    first_offset: int = OFFSET_BEGINNING,
+    given_up: Callable[[], bool] = lambda: False,
 ) -> Iterator[Message]:
-    """As `read_to_end`, with all that the client knows of each record."""
+    """As `read_to_end`, with all that the client knows of each record. ``given_up`` is asked twice a second while there
+    is none: whoever reads in a thread cannot be interrupted, and would wait for silent brokers. LogUnread, then."""
     reader = log_reader(settings)
     try:
         reader.assign([TopicPartition(topic, partition, first_offset)])
-        yield from _messages(reader, f"{topic}[{partition}]")
+        yield from _messages(reader, f"{topic}[{partition}]", given_up)
     finally:
         reader.close()
 
 
-def _messages(reader: Consumer, where: str) -> Iterator[Message]:
+def _messages(reader: Consumer, where: str, given_up: Callable[[], bool]) -> Iterator[Message]:
     deadline = Deadline.after(SILENCE_S)
     while True:
+        if given_up():
+            raise LogUnread(f"{where} was not read to its end: interrupted.")
         for message in _next(reader):
             error = message.error()
             if error is None:
