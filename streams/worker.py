@@ -237,7 +237,8 @@ class Worker:
             await asyncio.wait(self._promises, timeout=deadline.remaining_s / 2)
         if not self._ready:
             return  # nothing is ours (any more, or yet): there is nothing to commit, nor perhaps a consumer that could
-        await asyncio.wait_for(app.consumer.commit(), max(1.0, deadline.remaining_s / 2))
+        for _ in range(2):  # the first may do no more than wait for one under way, which began before the last acks
+            await asyncio.wait_for(app.consumer.commit(), max(1.0, deadline.remaining_s / 2))
 
 
 async def _cancelled(tasks: Collection[asyncio.Task[None]]) -> None:
