@@ -14,14 +14,19 @@ from schemas.text import INVISIBLE, SPACE_LIKE
 if TYPE_CHECKING:  # 0.3 s to import, which the look-up of one plain query can do without
     import polars as pl
 
+DASHES = "\\-\u2010-\u2015\u2043\u2212\u30fc"
+"""For a character class: dashes, the minus sign, and the long-vowel mark, which stands for one in Japanese numbers."""
+BETWEEN_DIGITS = rf"\s().\u00b7\u2022/\u2044\u2215{DASHES}\u061c\u200c\u200d"
+"""What groups the digits of a number: spaces, brackets, dots, slashes, dashes, and marks that `INVISIBLE` leaves."""
+
 MASKS = (
     # An e-mail address; the part before @ may be anything without a space.
     (r"[^\s@<>]+@[^\s@<>]+\.[^\s@<>]+", "<email>"),
     # Telephone, card and account numbers (an IBAN keeps its letters): nine or more digits, each followed by at most
-    # two separators.
-    (r"\+?(?:[0-9][\s().\-/]{0,2}){8,}[0-9]", "<number>"),
+    # two separators. In any script: an Arabic or Indian keyboard types its own digits.
+    (rf"\+?(?:\d[{BETWEEN_DIGITS}]{{0,2}}){{8,}}\d", "<number>"),
     # Eight digits in a row: customer and order numbers; a shop's sizes and models are shorter.
-    (r"[0-9]{8,}", "<number>"),
+    (r"\d{8,}", "<number>"),
 )
 """(pattern, replacement), applied in this order. A masked query is still counted; its mask is what is kept.
 Rust's and Python's regular expressions read these alike."""

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from streams.text import _normalized, mask, normalize_query, normalized
 
-queries = st.text(max_size=30) | st.text(st.sampled_from("aB1 09@.-+()\u00a0\u200b\ufb01\u0130"), max_size=30)
+queries = st.text(max_size=30) | st.text(
+    st.sampled_from("aB1 09@.-+()\u00a0\u200b\ufb01\u0130\u0664\u096a\u2011\u2212"), max_size=30
+)
+ZEROS = "0\u0660\u06f0\u0966\u09e6\uff10\U0001d7ce"
+"""ASCII, Arabic, Persian, Devanagari, Bengali, full width, mathematical."""
+SEPARATORS = " -.()/\u00a0\u2010\u2011\u2012\u2013\u2014\u2212\uff0d\u30fc\u00b7\u2044\u200d\u061c"
 
 
 @pytest.mark.parametrize(
@@ -48,6 +53,20 @@ def test_the_short_cut_for_plain_queries_gives_the_same(typed: list[str]) -> Non
 @given(st.integers(10**8, 10**18))
 def test_no_long_number_survives(number: int) -> None:
     assert mask(f"my number is {number} ok") == "my number is <number> ok"
+
+
+@given(st.data(), st.sampled_from(ZEROS), st.lists(st.text(st.sampled_from(SEPARATORS), max_size=2), min_size=8))
+def test_a_number_is_masked_whatever_its_digits_and_separators_are(
+    data: st.DataObject, zero: str, separators: list[str]
+) -> None:
+    digits = data.draw(st.text(st.sampled_from([chr(ord(zero) + n) for n in range(10)]), min_size=len(separators) + 1))
+    number = "".join(digit + after for digit, after in zip(digits, [*separators, ""], strict=False))
+    assert normalize_query(f"call +{number} now") == "call <number> now"
+
+
+@pytest.mark.parametrize("kept", ["\u0661\u0664 pro", "size 38\u201340", "2023\u20132024 diary"])
+def test_a_short_number_is_kept_in_its_own_script(kept: str) -> None:
+    assert normalize_query(kept) == kept
 
 
 @given(queries)
