@@ -70,22 +70,40 @@ def export_command(
 
 @contextmanager
 def _current() -> Iterator[tuple[Iterator[list[Intent]], Callable[[], int]]]:
-    """The intents that stand, in batches, and how many records could not be read so far."""
+    """The intents that stand, in batches, and how many records could not be read so far. At the end that number is told
+    on stderr; CosmoError if nothing could be read, since that is no empty graph."""
     from contextlib import closing
 
     from cosmo.cli.progress import progress
+    from cosmo.runtime.errors import CosmoError
     from cosmo.runtime.settings import settings
     from features.knowledge.current import current_intents
     from features.knowledge.log import IntentLog, intents_codec
     from schemas.registry import Registry
 
-    unreadable: list[None] = []
+    read = unreadable = 0
+
+    def failed() -> None:
+        nonlocal unreadable
+        unreadable += 1
+
+    def counted() -> Iterator[list[Intent]]:
+        nonlocal read
+        for intents in current_intents(log, codec, passed, failed):
+            read += len(intents)
+            yield intents
+        if unreadable and not read:
+            raise CosmoError(
+                f"None of the {unreadable:,} records of {log.topic} can be read; the log names them.",
+                advice="Check that SCHEMA_REGISTRY_URL is the registry that they were written with.",
+            )
+
     with (
         closing(Registry(settings())) as registry,
         IntentLog(settings()) as log,
         progress("reading the log twice") as passed,
     ):
         codec = intents_codec(registry)
-        yield current_intents(log, codec, passed, lambda: unreadable.append(None)), lambda: len(unreadable)
+        yield counted(), lambda: unreadable
     if unreadable:
-        typer.echo(f"{len(unreadable):,} records could not be read; the log names them.", err=True)
+        typer.echo(f"{unreadable:,} records could not be read and are left out; the log names them.", err=True)

@@ -10,8 +10,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from confluent_kafka import Producer
 
 from cosmo.runtime.settings import Settings
+from streams import topics
+from streams.kafka.clients import client_config
 from tests.features.examples import BOOTS, co_buy, intent
 from tests.integration.materialized import Log, materialize, prepare
 
@@ -76,6 +79,38 @@ def test_the_graph_is_counted_and_exported_as_it_stands(
         assert document(child_env, "knowledge", "export", str(file))["rows"] == 3
     pairs = pq.read_table(tmp_path / "graph.parquet")["pair_id"].to_pylist()
     assert sorted(pairs) == ["p-1", "p-2", "p-B02"]
+
+
+def test_a_graph_of_which_nothing_can_be_read_is_not_an_empty_one(
+    ready: Settings, child_env: dict[str, str], tmp_path: Path
+) -> None:
+    junk(ready, 3)
+    for command in (("stats",), ("export", str(tmp_path / "graph.jsonl"))):
+        assert "None of the 3 records of" in cosmo(child_env, "knowledge", *command, code=1)
+    assert list(tmp_path.glob("*graph*")) == []
+
+
+def test_records_that_cannot_be_read_are_counted_beside_the_graph(ready: Settings, child_env: dict[str, str]) -> None:
+    Log(ready).write([intent()], entities=False)
+    junk(ready, 2)
+    assert document(child_env, "knowledge", "stats")["unreadable"] == 2
+    done = subprocess.run(
+        [sys.executable, "-m", "cosmo", "knowledge", "stats"],
+        env=child_env,
+        capture_output=True,
+        text=True,
+        timeout=60.0,
+        check=True,
+    )
+    assert "2 records could not be read" in done.stderr
+    assert "1 edges" in done.stdout
+
+
+def junk(settings: Settings, records: int) -> None:
+    producer = Producer(client_config(settings))
+    for number in range(records):
+        producer.produce(settings.topic_prefix + topics.INTENTS.name, b"junk", key=b"%d" % number)
+    assert producer.flush(30.0) == 0
 
 
 @pytest.mark.parametrize("command", [("lookup", "query", "tent"), ("knowledge", "stats")])
