@@ -34,7 +34,8 @@ from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.producer import ConfirmingProducer
 from streams.kafka.reading import as_record, messages_to_end
 from streams.sampling.blocks_in import decode
-from streams.state.kafka import read_live, segment_log
+from streams.state import begun
+from streams.state.kafka import lost, read_live, segment_log
 from streams.state.log import unite
 from streams.state.partition import SCHEMAS, PartitionState, Table
 from streams.state.placement import misplaced
@@ -94,9 +95,10 @@ class Repartition:
             part = await asyncio.to_thread(_of_partition, tables, target, partitions)
             await segment_log(self.settings, self.producer, self.registry, target).flush(part)
         await self._bury(number, found.bad)
-        if found.unread:
-            await asyncio.to_thread(self._commit, number, found.unread[-1].offset + 1)
         store = segment_log(self.settings, self.producer, self.registry, number).store
+        if found.unread:
+            await store.put(number, begun.KEY, begun.note())  # no sampler may have been here yet
+            await asyncio.to_thread(self._commit, number, found.unread[-1].offset + 1)
         for facts in (False, True):
             old = [segment.key for segment in found.segments if (segment.table == "facts") is facts]
             await asyncio.gather(*(store.put(number, key, None) for key in old))
@@ -123,7 +125,10 @@ class Repartition:
         first_offset = self._committed(number)
         state = PartitionState()
         codec = Codec(topics.SAMPLE_STATE.name, SampleState, self.registry)
-        segments = unite(state, read_live(self.settings, codec, self._state, number))
+        stored = read_live(self.settings, codec, self._state, number)
+        if not stored and first_offset >= 0 and (error := lost(self.settings, number)) is not None:
+            raise error
+        segments = unite(state, stored)
         unread = list(self._unread(number, first_offset))
         blocks = decode(Codec(topics.PAIR_COUNTS.name, PairCounts, self.registry), unread, self.now)
         state.add(blocks.tables)

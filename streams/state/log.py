@@ -16,6 +16,7 @@ import polars as pl
 from cosmo.runtime import logs
 from cosmo.runtime.errors import CosmoError, StopWorker
 from schemas.records import SampleState
+from streams.state import begun
 from streams.state.partition import SCHEMAS, PartitionState, Table
 from streams.state.segments import Index, Segment, Unreadable, decode, encode, merged
 
@@ -63,14 +64,18 @@ class SegmentLog:
     index: Index = field(default_factory=Index)
     empty: Callable[[], PartitionState] = PartitionState
     """Makes the state that segments are loaded into."""
+    lost: begun.Lost | None = None
+    """See `begun.noted`; without it a state that is not there is one that never was."""
     _taken: Gains | None = None
     _owner: str = field(default_factory=lambda: secrets.token_hex(8))
     _written: int = 0
     _tidying: asyncio.Task[None] | None = None
 
     async def load(self) -> PartitionState:
-        """The state as its segments have it. StopWorker if one of them cannot be read."""
+        """The state as its segments have it. StopWorker if one of them cannot be read, or the state is gone."""
         stored = await self.store.read(self.partition)
+        if self.lost is not None:
+            stored = await begun.noted(self.store, self.partition, stored, self.lost)
         state = self.empty()
         segments = await asyncio.to_thread(unite, state, stored)
         self.index.add(segments)
@@ -160,6 +165,8 @@ def unite(state: PartitionState, stored: Iterable[Stored]) -> list[Segment]:
     frames: dict[Table, list[pl.DataFrame]] = {}
     segments = []
     for each in stored:
+        if each.key == begun.KEY:
+            continue  # no part of any segment that replaces others, so that it stays
         try:
             table, rows = decode(each.record)
         except Unreadable as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import closing
 
 import pytest
 import pytest_asyncio
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 
 from cosmo.runtime.errors import StopWorker
 from cosmo.runtime.settings import Settings
@@ -17,8 +18,9 @@ from schemas.records import PairCounts
 from streams import topics
 from streams.blocks import LAYOUT, to_ipc
 from streams.kafka.admin import create_topics
-from streams.kafka.clients import client_config
+from streams.kafka.clients import client_config, group_reader
 from streams.kafka.producer import ConfirmingProducer
+from streams.state import begun
 from streams.state.kafka import segment_log
 from streams.state.log import SegmentLog, SegmentStore
 from streams.state.partition import PartitionState
@@ -114,6 +116,27 @@ def record(block: list[Fact]) -> PairCounts:
         heads=to_ipc(made.heads),
         products=to_ipc(made.products),
     )
+
+
+async def test_a_state_that_is_gone_though_blocks_were_committed_stops_the_load(
+    settings: Settings, producer: ConfirmingProducer
+) -> None:
+    """Not where the next owner reads all that there is, nor where an owner has been and found nothing to keep."""
+    topic = settings.topic_prefix + topics.PAIR_COUNTS.name
+    for _ in range(3):
+        await producer.send(topic, b"no block", partition=1)
+    await commit(settings, topic, 0)
+    await owner(settings, producer, 1).load()
+    await commit(settings, topic, 3)
+    assert (await owner(settings, producer, 1).load()).fingerprint() == PartitionState().fingerprint()
+    await segment_log(settings, producer, FixedRegistry(), 1).store.put(1, begun.KEY, None)
+    with pytest.raises(StopWorker, match=r"sample-state\[1\] is empty, and .*sample has .*pair-counts\[1\]@3"):
+        await owner(settings, producer, 1).load()
+
+
+async def commit(settings: Settings, topic: str, offset: int) -> None:
+    with closing(group_reader(settings, topics.group("sample", settings.topic_prefix))) as reader:
+        await asyncio.to_thread(reader.commit, offsets=[TopicPartition(topic, 1, offset)], asynchronous=False)
 
 
 async def test_a_foreign_record_among_the_segments_stops_the_load(

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from cosmo.runtime.errors import StopWorker
 from cosmo.runtime.settings import Settings
 from schemas.codec import Codec
 from schemas.fixed_registry import FixedRegistry
@@ -173,3 +174,13 @@ def assert_same(kafka: MemoryKafka, expected: MemoryKafka, found: Found, wanted:
         assert found[place].equals(rows), f"{place} differs, {when}"
     assert kafka.commits == expected.commits, when
     assert set(letters_of(kafka)) == set(letters_of(expected)), when
+
+
+def test_a_state_that_is_gone_is_not_moved_as_if_it_had_been_empty(
+    before: MemoryKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kafka = copy.deepcopy(before)
+    kafka.logs[STATE][0].clear()
+    monkeypatch.setattr("streams.sampling.repartition.lost", lambda _, number: StopWorker(f"{number} is gone."))
+    with pytest.raises(StopWorker, match="0 is gone"):
+        run(kafka)
