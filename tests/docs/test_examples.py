@@ -22,6 +22,7 @@ NOT_RUN = [
     "README.md: cosmo lookup serve",
     "README.md: cosmo worker ingest",
     "docs/operations.md: kafka-consumer-groups.sh --bootstrap-server broker:9092 --group cosmo-ingest \\",
+    "docs/operations.md: kafka-consumer-groups.sh --bootstrap-server broker:9092 --group cosmo-sample \\",
     "docs/operations.md: cosmo topics repartition --partitions 48",
     "docs/demo.md: make run",
 ]
