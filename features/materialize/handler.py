@@ -16,6 +16,7 @@ from features.entities import check, view_of
 from features.errors import DamagedRow, UnusableIntent
 from features.merge import Change, MergeRule, evidence_key
 from features.offline.history import History
+from features.online import eviction
 from features.online.redis_store import connect
 from features.online.store import Ref
 from features.online.writer import Writer
@@ -66,9 +67,13 @@ class MaterializeHandler:
     dead_letters: DeadLetters
     sink: IntentSink
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    look_at_store: Callable[[], Awaitable[None]] | None = None
 
     async def start(self) -> None:
-        """Nothing: connections are made by the first fetch, and may be waited for there."""
+        """Look once whether the store is one that keeps what it is given. What is used of it is connected by the first
+        fetch, and may be waited for there."""
+        if self.look_at_store is not None:
+            await self.look_at_store()
 
     async def assigned(self, topic: str, partitions: frozenset[int]) -> None:
         """Nothing: the state is in the store."""
@@ -169,6 +174,7 @@ def build(
         history=History(project.offline_directory(settings), settings.features_offline_flush_s),
         dead_letters=dead_letters,
         sink=IntentSink(producer, registry, settings.topic_prefix),
+        look_at_store=lambda: eviction.warn(settings),
     )
 
 
