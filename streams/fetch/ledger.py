@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from streams.fetch.budget import Lease
+
 
 @dataclass(slots=True, eq=False)
 class Entry:
@@ -16,6 +18,8 @@ class Entry:
 
     last_offset: int
     delivered_s: float
+    lease: Lease | None = None
+    """Of its records' memory, until it is acked or no longer ours."""
     acked: bool = False
 
 
@@ -32,17 +36,17 @@ class Ledger:
     _acked_up_to: int | None = None
     _committed: int | None = None
 
-    def deliver(self, last_offset: int, now_s: float) -> Entry:
+    def deliver(self, last_offset: int, now_s: float, lease: Lease | None = None) -> Entry:
         """Note a fetch that is being handed over. Offsets must rise; a fetch may start after a hole."""
         if self._entries and last_offset <= self._entries[-1].last_offset:
             raise ValueError(f"offset {last_offset} delivered after {self._entries[-1].last_offset}")
-        entry = Entry(last_offset, now_s)
+        entry = Entry(last_offset, now_s, lease)
         self._entries.append(entry)
         return entry
 
     def ack(self, entry: Entry) -> None:
         """Everything in the entry has ended: confirmed by the sinks or dead-lettered."""
-        entry.acked = True
+        entry.acked, entry.lease = True, None
         while self._entries and self._entries[0].acked:
             self._acked_up_to = self._entries.popleft().last_offset + 1
 
@@ -58,6 +62,8 @@ class Ledger:
 
     def clear(self) -> None:
         """The position was moved or the partition lost: forget what is in flight and what was not committed."""
+        for entry in self._entries:
+            entry.lease = None  # an event may hold the entry for long
         self._entries.clear()
         self._acked_up_to = self._committed = None
 

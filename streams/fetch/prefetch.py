@@ -19,11 +19,15 @@ from aiokafka.protocol.fetch import FetchRequest
 from cosmo.runtime.errors import StopWorker
 from cosmo.runtime.logs import at
 from streams.fetch.batches import Batch, UnreadableError, parse, split
+from streams.fetch.budget import Lease, MemoryBudget
 from streams.fetch.records import Records
 
 HELD_BATCHES = 2
 """A partition's next response is taken when fewer batches than this are left of the last: there is always one to go on
 with, and a partition holds about two responses at most (of `Settings.fetch_bytes` each, compressed as they came)."""
+
+LOOK_S = 0.02
+"""Between two looks whether there is room again to unpack; nobody tells of it."""
 
 MAX_WAIT_MS = 250
 """How long a broker may hold a request for data that is not there yet. A partition whose last fetch was just used up
@@ -36,6 +40,8 @@ class Fetched:
 
     records: Records
     next_offset: int
+    lease: Lease | None = None
+    """To be held as long as the records are."""
 
 
 @dataclass(slots=True)
@@ -54,16 +60,18 @@ class Held:
         self.batches.extend(batches)
         self.end = self.batches[-1].next_offset
 
-    def pop(self, most: int) -> Fetched:
-        """The next fetch: ``most`` records or fewer. Raises UnreadableError when the next batch is so; what lies before
-        it has been handed over then."""
+    def pop(self, most: int, budget: MemoryBudget) -> Fetched | None:
+        """The next fetch: ``most`` records or fewer; None while there is no room to unpack it. Raises UnreadableError
+        when the next batch is so; what lies before it has been handed over then."""
         if not self.cut:
-            self._cut(most)
+            if not budget.has_room:
+                return None
+            self._cut(most, budget)
         fetched = self.cut.popleft()
         self.position = fetched.next_offset
         return fetched
 
-    def _cut(self, most: int) -> None:
+    def _cut(self, most: int, budget: MemoryBudget) -> None:
         batches = [self.batches.popleft()]
         count = batches[0].count
         while self.batches and (count := count + self.batches[0].count) <= most:
@@ -76,9 +84,10 @@ class Held:
             self.batches.extendleft(batches[:0:-1])
             del batches[1:]
             records = parse(batches, self.position)
+        lease = budget.lease(len(records.data))
         parts = [records[at : at + most] for at in range(0, len(records), most)] or [records]
-        self.cut.extend(Fetched(part, int(part.offsets[-1]) + 1) for part in parts[:-1])
-        self.cut.append(Fetched(parts[-1], batches[-1].next_offset))
+        self.cut.extend(Fetched(part, int(part.offsets[-1]) + 1, lease) for part in parts[:-1])
+        self.cut.append(Fetched(parts[-1], batches[-1].next_offset, lease))
 
 
 class Tap:
@@ -113,6 +122,7 @@ class Prefetch:
         self._most = most
         self._check_crcs = check_crcs
         self._held: dict[Any, Held] = {}
+        self.budget = MemoryBudget()
 
     async def next(self, active: Collection[Any] | None, timeout_s: float) -> dict[Any, Fetched]:
         """The next fetch of one of the active partitions (None: of any), each in its turn; empty after the timeout.
@@ -131,7 +141,7 @@ class Prefetch:
             if found or left_s <= 0 or fetcher._closed:
                 return found
             waiter = fetcher._create_fetch_waiter()
-            done, _ = await asyncio.wait([waiter], timeout=left_s)
+            done, _ = await asyncio.wait([waiter], timeout=left_s if self.budget.has_room else min(left_s, LOOK_S))
             if done:
                 waiter.result()  # a group that may not be read from
             else:
@@ -174,12 +184,15 @@ class Prefetch:
             held = self._held[tp]
             if (active is not None and tp not in active) or held.assignment.state_value(tp).paused:
                 continue
-            del self._held[tp]
             try:
-                fetched = held.pop(self._most)
+                fetched = held.pop(self._most, self.budget)
             except UnreadableError as error:
+                del self._held[tp]
                 held.assignment.state_value(tp).seek(held.position)  # nothing of it was handed over
                 raise _stop(tp, error) from error
+            if fetched is None:
+                continue
+            del self._held[tp]
             if held.batches or held.cut:
                 self._held[tp] = held  # behind the others
             return {tp: fetched}

@@ -140,7 +140,7 @@ class FetchConsumer(driver.Consumer):
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
             if active is None or tp in active or tp in self._buffered_partitions:
-                entry = self.ledgers[tp].deliver(fetched.next_offset - 1, time.monotonic())
+                entry = self.ledgers[tp].deliver(fetched.next_offset - 1, time.monotonic(), fetched.lease)
                 if len(fetched.records):
                     yield tp, self._fetch_message(tp, fetched, entry)
                 else:
@@ -188,7 +188,7 @@ class FetchConsumer(driver.Consumer):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.commit(), REVOKE_COMMIT_S)
         for tp in revoked:
-            self.ledgers.pop(tp, None)
+            self.ledgers.pop(tp, Ledger()).clear()
         await super().on_partitions_revoked(revoked)
 
     def verify_event_path(self, now: float, tp: TP) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from cosmo.runtime.errors import StopWorker
 from streams.fetch.batches import split
+from streams.fetch.budget import MemoryBudget
 from streams.fetch.prefetch import Prefetch
 from streams.fetch.records import RawRecord
 from tests.fetch.batch_examples import batch, logs, repacked
@@ -199,3 +200,41 @@ async def test_batches_that_hold_too_much_together_are_handed_over_one_by_one(mo
     await fetcher.respond()
     fetched = [(await prefetch.next({TP}, 0.0))[TP].records[0].offset for _ in parts]
     assert fetched == [0, 1, 2]
+
+
+async def test_nothing_more_is_unpacked_while_too_much_is_held_and_all_is_handed_over_in_the_end() -> None:
+    """One batch always may: a bound that every batch exceeds holds nothing up for good."""
+    fetcher = ScriptedFetcher(b"".join(batch([RawRecord(offset, 0, None, b"v")]) for offset in range(3)))
+    prefetch = Prefetch(fetcher, most=1, check_crcs=True)
+    prefetch.budget = MemoryBudget(start_below_bytes=1)
+    await fetcher.respond()
+    for offset in range(3):
+        found = await prefetch.next({TP}, 0.0)
+        assert found[TP].records[0].offset == offset
+        assert await prefetch.next({TP}, 0.0) == {}
+        del found
+    assert prefetch.budget.held_bytes == 0
+
+
+async def test_who_waits_for_room_is_served_when_it_is_given_back() -> None:
+    fetcher = ScriptedFetcher(b"".join(batch([RawRecord(offset, 0, None, b"v")]) for offset in range(2)))
+    prefetch = Prefetch(fetcher, most=1, check_crcs=True)
+    prefetch.budget = MemoryBudget(start_below_bytes=1)
+    await fetcher.respond()
+    held = [await prefetch.next({TP}, 0.0)]
+    waiting = asyncio.create_task(prefetch.next({TP}, 10.0))
+    done, _ = await asyncio.wait({waiting}, timeout=0.05)
+    assert not done
+    held.clear()
+    assert (await asyncio.wait_for(waiting, 5.0))[TP].records[0].offset == 1
+
+
+async def test_what_was_read_ahead_and_became_void_is_given_back() -> None:
+    fetcher = ScriptedFetcher(batch([RawRecord(offset, 0, None, b"v") for offset in range(3)]))
+    prefetch = Prefetch(fetcher, most=1, check_crcs=True)
+    await fetcher.respond()
+    await prefetch.next({TP}, 0.0)
+    assert prefetch.budget.held_bytes > 0  # the other two
+    fetcher.assign(0)
+    await prefetch.next({TP}, 0.0)
+    assert prefetch.budget.held_bytes == 0
