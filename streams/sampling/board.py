@@ -140,7 +140,8 @@ class Board:
         self.knowledge.learn(pl.Series("head", heads, dtype=pl.UInt64), products)
 
     def _described(self, heads: list[int]) -> pl.DataFrame:
-        """All pairs of the heads with what the rules need to know of both ends."""
+        """All pairs of the heads with what the rules need to know of both ends. A pair of a product of which nothing is
+        known is not among them: nobody could say what it is."""
         keys = pl.Series("head", heads, dtype=pl.UInt64)
         pairs = self.state.pairs_of(keys)
         self._remember_oldest(pairs)
@@ -150,8 +151,10 @@ class Board:
         return (
             pairs.with_columns(pl.col(COUNTS).cast(pl.Int64), pair=pair_keys(pairs["head"], pairs["other"]))
             .join(kinds, on="head")
-            .join(types.select(other="product", other_text="text", other_type="type"), on="other", how="left")
-            .join(types.select(head="product", type="type"), on="head", how="left")
+            .join(types.select(other="product", other_text="text", other_type="type"), on="other")
+            .join(types.select(head="product", type="type", named=True), on="head", how="left")
+            .filter(pl.col("named") | (pl.col("kind") == HeadCode.QUERY))
+            .drop("named")
         )
 
     def _remember_oldest(self, pairs: pl.DataFrame) -> None:

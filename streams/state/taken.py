@@ -6,7 +6,7 @@ whose clock is wrong, would expire everything that it knows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -21,15 +21,15 @@ _MAY_BE_NULL = frozenset({"title", "product_type", "category"})
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """``ahead`` says what was left out of the tables as its day has not come; empty mostly."""
+    """``ahead`` says what is not in the tables, or not as of its own day, as that has not come; empty mostly."""
 
     tables: Tables
     ahead: str = ""
 
 
 def tables_of(block: PairCounts, now: datetime) -> Taken:
-    """Facts and products of tomorrow, by ``now``, are taken: clocks differ, and days begin at different times. Raises
-    NotABlock for what no ingest writes."""
+    """Facts and products of tomorrow, by ``now``, are taken: clocks differ, and days begin at different times. So is
+    the product of every fact that is taken. Raises NotABlock for what no ingest writes."""
     if block.layout != LAYOUT:
         raise NotABlock(f"layout {block.layout}, expected {LAYOUT}")
     facts, products = _read("facts", block.facts, FACTS), _read("products", block.products, PRODUCTS)
@@ -42,7 +42,21 @@ def tables_of(block: PairCounts, now: datetime) -> Taken:
     left_out = facts.height - tables.facts.height, products.height - tables.products.height
     if not any(left_out):
         return Taken(tables)
-    return Taken(tables, f"{left_out[0]} facts and {left_out[1]} products are of days after {_day(tomorrow)}")
+    ahead = f"{left_out[0]} facts and {left_out[1]} products are of days after {_day(tomorrow)}"
+    return Taken(replace(tables, products=_with_needed(tables, products.filter(~known))), ahead)
+
+
+def _with_needed(tables: Tables, ahead: pl.DataFrame) -> pl.DataFrame:
+    """The products of the tables, and of those ``ahead`` the ones that facts of the tables name and no other row does.
+
+    A block holds the newest row of a product alone, so leaving that out would leave facts of which nobody knows what
+    they are about. It is taken as if of the last day of these facts. When its own day has come and the record is
+    replayed, the same row of that day takes its place.
+    """
+    named = tables.facts.group_by(product="other").agg(pl.col("bucket").max())
+    needed = ahead.join(tables.products, on="product", how="anti").join(named, on="product")
+    of_that_day = (pl.col("bucket").cast(pl.Int64) + 1) * DAY_MS - 1
+    return pl.concat([tables.products, needed.with_columns(event_time=of_that_day).select(list(PRODUCTS))])
 
 
 def _read(name: str, data: bytes, schema: pl.Schema) -> pl.DataFrame:

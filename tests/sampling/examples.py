@@ -71,3 +71,18 @@ def bought(
         if number < sessions:
             rows += [(name, query, product_id, action) for action in (FactAction.CLICK, FactAction.PURCHASE)]
     return rows
+
+
+def together(*parts: Combined) -> Combined:
+    """What ingest makes of events that come in one fetch."""
+    offsets = [sum(part.products["event"].n_unique() for part in parts[:number]) for number in range(len(parts))]
+
+    def numbered(frame: pl.DataFrame, offset: int) -> pl.DataFrame:
+        return frame.with_columns(pl.col("event") + offset)
+
+    return Combined(
+        facts=pl.concat([part.facts for part in parts]).unique(),
+        heads=pl.concat([part.heads for part in parts]).unique("head"),
+        products=pl.concat([numbered(part.products, by) for part, by in zip(parts, offsets, strict=True)]),
+        event_heads=pl.concat([numbered(part.event_heads, by) for part, by in zip(parts, offsets, strict=True)]),
+    )

@@ -19,14 +19,15 @@ from polars.testing import assert_frame_equal
 from schemas.codec import Codec
 from schemas.fixed_registry import FixedRegistry
 from schemas.records import PairCounts
-from streams.blocks import FACTS, HEADS, NotABlock, from_ipc, to_ipc
+from streams.blocks import FACTS, HEADS, FactAction, NotABlock, from_ipc, to_ipc
 from streams.fetch.handler import RawRecord
+from streams.ingest.facts import DAY_MS, newest
 from streams.ingest.shuffle import MAX_FACTS
 from streams.sampling import blocks_in
 from streams.sampling.blocks_in import decode, voucher_blocks
 from streams.unfolding import unfolded_bytes
 from tests.sampling.cluster import NOW
-from tests.sampling.examples import TODAY, orders
+from tests.sampling.examples import TODAY, bought, orders, searches, together
 
 CODEC = Codec("pair-counts", PairCounts, FixedRegistry())
 TABLES = orders([["tent-1", "peg-1"], ["coat-1", "scarf-1"]]).tables(0, 1)
@@ -85,6 +86,22 @@ def test_facts_of_days_that_have_not_come_are_left_out_and_their_record_is_a_dea
     assert_frame_equal(taken.tables.facts, pl.concat([TABLES.facts, tomorrow.facts]))
     assert_frame_equal(taken.tables.products, TABLES.products)
     assert not decode(CODEC, records(block), NOW + timedelta(days=1)).bad
+
+
+def test_what_is_left_out_takes_no_product_with_it_that_the_rest_names() -> None:
+    """A block holds the newest row of a product alone: here one of an event whose day has not come."""
+    timely, later = bought("tent", "tent-1", 4), bought("boots", "boot-1", 4)
+    ahead = [("somebody", query, name, FactAction.CLICK) for query, name in (("shelter", "tent-1"), ("lamp", "lamp-1"))]
+    fetch = together(searches(timely), searches(later, day=TODAY - 1), searches(ahead, day=TODAY + 3)).tables(0, 1)
+    block = replace(BLOCK, facts=to_ipc(fetch.facts), heads=to_ipc(fetch.heads), products=to_ipc(fetch.products))
+    taken = decode(CODEC, records(CODEC.encode(block)), NOW)
+    found = dict(taken.tables.products.select("product_id", "event_time").iter_rows())
+    assert found == {"tent-1": (TODAY + 1) * DAY_MS - 1, "boot-1": (TODAY - 1) * DAY_MS}
+    (letter,) = taken.bad
+    assert letter.detail == "2 facts and 2 products are of days after 2024-10-06"
+    when_replayed = decode(CODEC, records(CODEC.encode(block)), NOW + timedelta(days=3)).tables.products
+    both = newest(pl.concat([taken.tables.products, when_replayed]))
+    assert_frame_equal(both, when_replayed, check_row_order=False)
 
 
 def test_damaged_bytes_are_refused_or_read_and_never_crash_the_process() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -12,7 +14,7 @@ from polars.testing import assert_frame_equal
 from streams.blocks import FactAction
 from streams.ingest.facts import Combined
 from streams.sampling.rules import Rules
-from tests.sampling.cluster import Cluster
+from tests.sampling.cluster import NOW, Cluster
 from tests.sampling.examples import TODAY, bought, orders, searches
 
 RULES = Rules(promiscuous_sessions=20)
@@ -103,6 +105,20 @@ def test_a_pair_is_due_until_it_was_asked_and_again_when_its_support_doubles() -
     cluster.add(searches(bought("tent", "tent-1", 1, tag="eighth")))
     cluster.settle()
     assert cluster.rows_due()["reason"].to_list() == ["GROWN"]
+
+
+@pytest.mark.parametrize("tables", [searches(bought("tent", "tent-1", 4)), orders([["tent-1", "peg-1"]] * 4)])
+def test_a_pair_of_a_product_of_which_nothing_is_known_waits_until_it_is(tables: Combined) -> None:
+    """A state may hold facts whose product is in no segment: those must not end its owner, and that for ever."""
+    cluster = Cluster(partitions=1, rules=Rules(pair_lift=0.0, type_lift=0.0))
+    cluster.add(orders([["coat-1", "scarf-1"]] * 8))
+    cluster.add(replace(tables, products=tables.products.clear()))
+    cluster.settle()
+    assert "tent-1" not in {product.product_id for pair in cluster.due(NOW) for product in pair.products}
+    cluster.add(searches([("somebody", "tents", product, FactAction.IMPRESSION) for product in ("tent-1", "peg-1")]))
+    cluster.restart(0)
+    cluster.settle()
+    assert "tent-1" in {product.product_id for pair in cluster.due(NOW) for product in pair.products}
 
 
 def test_a_burst_goes_first_and_says_so() -> None:

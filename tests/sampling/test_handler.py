@@ -18,7 +18,7 @@ from cosmo.runtime.waiting import Waiting
 from schemas.codec import Codec
 from schemas.fixed_registry import FixedRegistry
 from schemas.records import BehaviorPair, PairCounts, SampleState
-from streams.blocks import to_ipc
+from streams.blocks import FactAction, to_ipc
 from streams.fetch.handler import Fetch, RawRecord
 from streams.ingest.facts import Combined
 from streams.kafka import growth
@@ -33,7 +33,7 @@ from streams.sampling.rules import Rules
 from streams.state.log import SegmentLog
 from streams.state.partition import PartitionState
 from tests.sampling.cluster import NOW
-from tests.sampling.examples import TODAY, bought, searches
+from tests.sampling.examples import TODAY, bought, searches, together
 from tests.state.memory_segments import MemorySegments
 from tests.support.manual_clock import ManualClock
 
@@ -405,6 +405,21 @@ async def test_a_fact_of_a_day_to_come_neither_expires_the_state_nor_is_lost() -
         late_neighbour = searches(bought("tent 1", "tent-1", 4, tag="1"))
         await asyncio.wait_for(await one.take(late_neighbour), SOON_S)
         await until(lambda: len(one.producer.released()) == 2)
+
+
+async def test_an_event_of_a_day_to_come_takes_nothing_with_it_that_its_neighbours_in_a_fetch_need() -> None:
+    """It is the newest of its product, so the block has no other row of that. Later owners of the state have it too."""
+    ahead = searches([("somebody", "another tent", "tent-1", FactAction.IMPRESSION)], day=TODAY + 3)
+    store = MemorySegments()
+    async with sampler(store) as one:
+        await asyncio.wait_for(await one.take(together(tents(1), ahead)), SOON_S)
+        await until(lambda: len(one.producer.released()) == 1)
+        (pair,) = one.producer.released()
+        assert [named.product_id for named in pair.products] == ["tent-1"]
+    async with sampler(store) as two:
+        await asyncio.wait_for(await two.take(tents(2)), SOON_S)
+        await until(lambda: len(two.producer.released()) >= 1)
+        assert [pair.query for pair in two.producer.released()][-1] == "tent 1"
 
 
 async def test_a_state_topic_of_another_size_stops_the_worker_before_it_reads_anything() -> None:
