@@ -51,6 +51,8 @@ class Batch:
     attributes: int
     first_timestamp: int
     max_timestamp: int
+    producer_id: int
+    """-1 where it is neither idempotent nor transactional."""
     encoded: bytes
 
     @property
@@ -79,13 +81,13 @@ def split(data: bytes, *, check_crcs: bool = True) -> Iterator[Batch]:
 
 
 def _batch(data: bytes, at: int, end: int, *, check_crcs: bool) -> Batch:
-    base, _, _, magic, crc, attributes, last, first_ms, max_ms, _, _, _, count = _HEAD.unpack_from(data, at)
+    base, _, _, magic, crc, attributes, last, first_ms, max_ms, producer, _, _, count = _HEAD.unpack_from(data, at)
     behind = base + last + 1
     if magic != MAGIC:
         raise UnreadableError(f"is of format {magic}, not {MAGIC}", base, behind)
     if check_crcs and calc_crc32c(memoryview(data)[at + _CRC_FROM : end]) != crc:
         raise UnreadableError("does not match its checksum", base, behind)
-    return Batch(base, behind, count, attributes, first_ms, max_ms, data[at + _HEAD.size : end])
+    return Batch(base, behind, count, attributes, first_ms, max_ms, producer, data[at + _HEAD.size : end])
 
 
 def parse(batches: Sequence[Batch], from_offset: int) -> Records:

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka.consumer.fetcher import FetchError
+from aiokafka.consumer.fetcher import READ_COMMITTED, FetchError
 from aiokafka.protocol.fetch import FetchRequest
 
 from cosmo.runtime.errors import StopWorker
@@ -21,6 +21,7 @@ from cosmo.runtime.logs import at
 from streams.fetch.batches import Batch, UnreadableError, parse, split
 from streams.fetch.budget import Lease, MemoryBudget
 from streams.fetch.records import Records
+from streams.fetch.transactions import Aborted, committed
 
 HELD_BATCHES = 2
 """A partition's next response is taken when fewer batches than this are left of the last: there is always one to go on
@@ -35,8 +36,17 @@ waits for that request to come back before it is asked for, so this bounds what 
 
 
 @dataclass(frozen=True, slots=True)
+class Response:
+    """What a broker sent of one partition, from the offset that it was asked for."""
+
+    offset: int
+    aborted: Aborted
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Fetched:
-    """Records of one partition, perhaps none (all compacted away), and the offset behind them."""
+    """Records of one partition, perhaps none (all compacted away or aborted), and the offset behind them."""
 
     records: Records
     next_offset: int
@@ -91,11 +101,11 @@ class Held:
 
 
 class Tap:
-    """aiokafka's client, with the bytes of each fetch response kept aside, by partition and offset asked for."""
+    """aiokafka's client, with each fetch response kept aside as it came, by partition."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self.responses: dict[Any, tuple[int, bytes]] = {}
+        self.responses: dict[Any, Response] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -106,10 +116,15 @@ class Tap:
         if isinstance(request, FetchRequest):
             asked = {(topic, number): offset for topic, parts in request.topics for number, offset, _ in parts}
             for topic, partitions in response.topics or ():
-                for number, error_code, _, *_, data in partitions:
+                for number, error_code, _, *told, data in partitions:
                     if error_code == 0 and data:
-                        self.responses[topic, number] = asked[topic, number], data
+                        self.responses[topic, number] = Response(asked[topic, number], _aborted(told), data)
         return response
+
+
+def _aborted(told: Collection[Any]) -> Aborted:
+    """Of what stands between the log's end and the records, which depends on the version: the one list, or null."""
+    return next((part for part in told if isinstance(part, list)), ())
 
 
 class Prefetch:
@@ -118,6 +133,7 @@ class Prefetch:
     def __init__(self, fetcher: Any, *, most: int, check_crcs: bool) -> None:
         fetcher._client = self._tap = Tap(fetcher._client)
         fetcher._fetch_max_wait_ms = MAX_WAIT_MS
+        fetcher._isolation_level = READ_COMMITTED
         self._fetcher = fetcher
         self._most = most
         self._check_crcs = check_crcs
@@ -165,17 +181,17 @@ class Prefetch:
         """Void when the position was moved meanwhile; then the fetcher asks again."""
         if not result.check_assignment(tp):
             return
-        offset, data = self._tap.responses.pop((tp.topic, tp.partition), (None, b""))
-        if offset is None or offset != result._partition_records.next_fetch_offset:
+        response = self._tap.responses.pop((tp.topic, tp.partition), None)
+        if response is None or response.offset != result._partition_records.next_fetch_offset:
             return
         batches: list[Batch] = []
         try:
-            for batch in split(data, check_crcs=self._check_crcs):
+            for batch in committed(split(response.data, check_crcs=self._check_crcs), response.aborted):
                 batches.append(batch)  # not all at once: what comes before an error is kept
         except UnreadableError as error:
             if not batches:
                 raise _stop(tp, error) from error
-        held = self._held.setdefault(tp, Held(offset, offset, result._assignment))
+        held = self._held.setdefault(tp, Held(response.offset, response.offset, result._assignment))
         held.add(batches)
         result._assignment.state_value(tp).consumed_to(held.end)  # asked for from here: also the one that is unreadable
 

@@ -13,8 +13,8 @@ from streams.fetch.records import RawRecord
 
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 HEAD_BYTES = 61
-_SIZE_AT, _ATTRIBUTES_AT, _LAST_DELTA_AT, _MAX_TIMESTAMP_AT, _COUNT_AT = 8, 21, 23, 35, 57
-APPEND_TIME, CONTROL = 0x08, 0x20
+_SIZE_AT, _ATTRIBUTES_AT, _LAST_DELTA_AT, _MAX_TIMESTAMP_AT, _PRODUCER_AT, _COUNT_AT = 8, 21, 23, 35, 43, 57
+APPEND_TIME, TRANSACTIONAL, CONTROL = 0x08, 0x10, 0x20
 
 
 def batch(records: Sequence[RawRecord], *, codec: str = "none", base: int | None = None) -> bytes:
@@ -44,6 +44,13 @@ def changed(
         struct.pack_into(">q", out, _MAX_TIMESTAMP_AT, max_timestamp)
     struct.pack_into(">I", out, 17, calc_crc32c(bytes(out[_ATTRIBUTES_AT:])))
     return bytes(out)
+
+
+def by(built: bytes, producer_id: int) -> bytes:
+    """The batch as this producer's."""
+    out = bytearray(built)
+    struct.pack_into(">q", out, _PRODUCER_AT, producer_id)
+    return changed(bytes(out))
 
 
 def repacked(built: bytes, codec: str, packed: bytes, *, count: int | None = None) -> bytes:

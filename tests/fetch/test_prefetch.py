@@ -20,7 +20,7 @@ from streams.fetch.batches import split
 from streams.fetch.budget import MemoryBudget
 from streams.fetch.prefetch import Prefetch
 from streams.fetch.records import RawRecord
-from tests.fetch.batch_examples import batch, logs, repacked
+from tests.fetch.batch_examples import TRANSACTIONAL, batch, by, changed, logs, repacked
 from tests.fetch.bombs import bomb
 
 TP = TopicPartition("t", 0)
@@ -32,6 +32,7 @@ class ScriptedBroker:
 
     def __init__(self, log: bytes) -> None:
         self.log = log
+        self.aborted: list[tuple[int, int]] | None = None
 
     async def send(self, node_id: int, request: Any, **_: Any) -> Any:
         ((_, ((_, offset, _),)),) = request.topics
@@ -40,7 +41,7 @@ class ScriptedBroker:
             if found.next_offset > offset:
                 break
             at += HEAD_BYTES + len(found.encoded)
-        return Response([(TP.topic, [(TP.partition, 0, 0, self.log[at:])])])
+        return Response([(TP.topic, [(TP.partition, 0, 0, 0, 0, self.aborted, -1, self.log[at:])])])
 
 
 class Response:
@@ -152,6 +153,15 @@ async def test_the_next_response_is_asked_for_before_the_last_is_used_up() -> No
     await prefetch.next({TP}, 0.0)
     assert TP not in fetcher._records
     assert fetcher.state.position == 10
+
+
+async def test_a_fetch_of_nothing_but_aborted_records_moves_the_position() -> None:
+    fetcher = ScriptedFetcher(by(changed(batch([RawRecord(0, 0, None, b"v")]), attributes=TRANSACTIONAL), 7))
+    prefetch = Prefetch(fetcher, most=10, check_crcs=True)
+    fetcher._client._client.aborted = [(7, 0)]
+    await fetcher.respond()
+    fetched = (await prefetch.next({TP}, 0.0))[TP]
+    assert (len(fetched.records), fetched.next_offset) == (0, 1)
 
 
 async def test_a_damaged_response_raises_and_is_asked_for_again() -> None:

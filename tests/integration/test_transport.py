@@ -99,6 +99,14 @@ def fill_batch(settings: Settings, values: list[bytes]) -> None:
     assert producer.flush(30.0) == 0
 
 
+def in_transaction(settings: Settings) -> Producer:
+    """A producer that has begun one."""
+    producer = Producer(client_config(settings) | {"transactional.id": settings.topic_prefix})
+    producer.init_transactions(BOUND_S)
+    producer.begin_transaction()
+    return producer
+
+
 def skip_to(settings: Settings, offset: int) -> None:
     """As `kafka-consumer-groups --reset-offsets` does it."""
     with closing(group_reader(settings, topics.group("materialize", settings.topic_prefix))) as reader:
@@ -247,9 +255,7 @@ async def test_an_empty_topic_is_neither_committed_nor_unhealthy(ready: Settings
 
 async def test_a_partition_that_ends_with_a_marker_is_committed_to_its_end(ready: Settings) -> None:
     """A transaction's marker is an offset without a record. Left uncommitted, an idle partition would look stuck."""
-    producer = Producer(client_config(ready) | {"transactional.id": ready.topic_prefix})
-    producer.init_transactions(BOUND_S)
-    producer.begin_transaction()
+    producer = in_transaction(ready)
     producer.produce(topic(ready), value=b"v", partition=0)
     producer.commit_transaction(BOUND_S)
     handler = RecordingHandler(at_once)
@@ -262,6 +268,27 @@ async def test_a_partition_that_ends_with_a_marker_is_committed_to_its_end(ready
     running.request_stop()
     await task
     assert committed(ready)[0] == 2
+
+
+async def test_records_of_an_aborted_transaction_are_not_read_and_are_committed_past(ready: Settings) -> None:
+    """Also where there is nothing else in the partition."""
+    producer = in_transaction(ready)
+    for number in (0, 0, 1, 1):
+        producer.produce(topic(ready), value=b"aborted", partition=number)
+    producer.flush(BOUND_S)  # what was not sent would not be aborted by a marker
+    producer.abort_transaction(BOUND_S)
+    producer.begin_transaction()
+    producer.produce(topic(ready), value=b"committed", partition=0)
+    producer.commit_transaction(BOUND_S)
+    handler = RecordingHandler(at_once)
+    running = worker(ready, handler)
+    task = asyncio.create_task(running.run())
+    async with asyncio.timeout(BOUND_S):
+        while [committed(ready)[number] for number in (0, 1)] != [5, 3]:  # noqa: ASYNC110 - Faust tells nobody
+            await asyncio.sleep(0.05)
+    running.request_stop()
+    await task
+    assert [record.value for fetch in handler.fetches for record in fetch.records] == [b"committed"]
 
 
 async def test_partitions_that_are_revoked_and_come_back_go_on_where_they_were_committed(ready: Settings) -> None:
