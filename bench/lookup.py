@@ -69,7 +69,7 @@ def main() -> None:
     arguments.add_argument("--repeats", type=int, default=3)
     chosen = arguments.parse_args()
     with stack(Name.KAFKA, Name.REGISTRY, Name.VALKEY) as (_, settings), asyncio.Runner() as loop:
-        repository = loop.run(feast_store.apply(settings))
+        repository = loop.run(feast_store.apply(settings)).directory
         loop.run(fill(settings))
         with candidates(settings, repository, loop) as found:
             finish(section({rows: measured(found, rows, chosen.reads, chosen.repeats) for rows in (1, BATCH)}))

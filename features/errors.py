@@ -34,6 +34,16 @@ class NotApplied(FeatureFailure):
     """Redis holds no features of this project: never applied, or emptied. An answer now would be wrong in silence."""
 
 
+class StoreEmptied(FeatureFailure):
+    """The store has lost its mark and its rows: what is merged into it now would pass for all that is known."""
+
+    retriable = True
+
+
+class EmptiedAgain(FeatureFailure):
+    """The store was emptied while it was being rebuilt, and holds only what came after."""
+
+
 class UnusableIntent(FeatureFailure):
     """A record that decodes and cannot become a feature. ``reason`` is for counting, ``detail`` for whoever sent it."""
 

@@ -16,12 +16,13 @@ from cosmo.runtime import logs
 from cosmo.runtime.settings import Settings
 from features import project
 from features.entities import check, slot_of
-from features.errors import UnusableIntent
+from features.errors import EmptiedAgain, UnusableIntent
 from features.knowledge.fold import Latest
 from features.knowledge.log import IntentLog, Record, decoded, intents_codec
 from features.materialize.handler import by_entity, merge_rule
 from features.merge import EntityState, merge
 from features.online.redis_store import connect
+from features.online.retry import persistently
 from features.online.store import OnlineStore, Ref
 from features.online.writer import Writer
 from inference.entities import entities_of
@@ -65,7 +66,8 @@ class Rebuild:
 
     async def run(self) -> Rebuilt:
         """1. find what is retracted, 2. merge everything, 3. write damaged rows anew, 4. mark Redis as applied, which
-        lets readers in."""
+        lets readers in. Raises EmptiedAgain when it was emptied meanwhile."""
+        life = await persistently(self.store.life, dependency="online store")
         latest = await asyncio.to_thread(self._latest)
         batches = self.log.records(self._pass)
         while (records := await asyncio.to_thread(lambda: next(batches, None))) is not None:
@@ -73,8 +75,13 @@ class Rebuild:
         damaged = list(self.done.damaged)
         for start in range(0, len(damaged), MENDED_AT_ONCE):
             await self._mend(damaged[start : start + MENDED_AT_ONCE], latest)
-        await self.store.mark_applied(project.fingerprint())
+        await persistently(lambda: self._mark(life), dependency="online store")
         return self.done
+
+    async def _mark(self, life: str) -> None:
+        if await self.store.life() != life:
+            raise EmptiedAgain("Redis was emptied while it was being filled.", advice="Run `cosmo features rebuild`.")
+        await self.store.mark_applied(project.fingerprint())
 
     def _latest(self) -> Latest:
         latest = Latest()
@@ -138,7 +145,7 @@ def checked(intent: Intent, *, retracted: bool) -> Iterable[EntityIntent]:
 async def rebuild(settings: Settings, registry: SchemaLookup, progress: Progress) -> Rebuilt:
     """Rebuild the features of these settings. While Redis is away it waits.
 
-    Raises CosmoError when Kafka or the registry does not answer, StoreRefused.
+    Raises CosmoError when Kafka or the registry does not answer, StoreRefused, EmptiedAgain.
     """
     store = connect(settings)
     try:

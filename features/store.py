@@ -9,6 +9,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from features.definitions import OBJECTS
 from features.offline import files
 from features.online.redis_store import connect
 from features.views import VIEWS
+from features.whole import marked
 
 if not METRICS_IN_FILES:
     # Feast's import sets it, and every child of ours would inherit it: prometheus_client would keep figures in files
@@ -32,10 +34,20 @@ from features.definitions import *  # noqa: F403
 '''
 
 
-async def apply(settings: Settings) -> Path:
-    """Write the Feast repository, register the definitions in it, and mark Redis as applied. Idempotent.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedRepository:
+    """What applying has come to."""
 
-    Returns the repository's directory; Feast's own commands work in it. Raises StoreUnreachable, StoreRefused.
+    directory: Path
+    """Feast's own commands work in it."""
+    whole: bool
+    """Readers are let in. If not, Redis was emptied, and only a rebuild knows when it holds everything again."""
+
+
+async def apply(settings: Settings) -> AppliedRepository:
+    """Write the Feast repository, register the definitions in it, and mark Redis if it is whole. Idempotent.
+
+    Raises StoreUnreachable, StoreRefused and, if Redis has no mark yet, LagUnknown.
     """
     here = project.directory(settings)
     for view in VIEWS:
@@ -46,10 +58,9 @@ async def apply(settings: Settings) -> Path:
         feast.apply(list(OBJECTS))
     store = connect(settings)
     try:
-        await store.mark_applied(project.fingerprint())
+        return AppliedRepository(directory=here, whole=await marked(store, settings))
     finally:
         await store.close()
-    return here
 
 
 @contextmanager

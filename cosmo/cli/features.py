@@ -11,7 +11,9 @@ app = typer.Typer(help="Apply the feature repository; rebuild the features from 
 
 @app.command("apply")
 def apply_command(as_json: AsJson = False) -> None:
-    """Write the Feast repository, register entities, views and services in it, and mark Redis. May be run again.
+    """Write the Feast repository, register entities, views and services in it, and let readers in. May be run again.
+
+    Readers are not let into a Redis that was emptied; that is for `cosmo features rebuild`.
 
     Feast's own commands work in the directory that it prints:
 
@@ -24,19 +26,23 @@ def apply_command(as_json: AsJson = False) -> None:
     from features import project
     from features.store import apply
     from features.views import SERVICES, VIEWS
+    from features.whole import EMPTIED
 
-    repository = asyncio.run(apply(settings()))
+    applied = asyncio.run(apply(settings()))
     if as_json:
         print_json(
             {
-                "repository": str(repository),
+                "repository": str(applied.directory),
                 "project": project.project_name(settings()),
                 "feature_views": [view.name for view in VIEWS],
                 "feature_services": list(SERVICES),
+                "whole": applied.whole,
             }
         )
     else:
-        typer.echo(f"Applied {len(VIEWS)} feature views and {len(SERVICES)} feature services in {repository}.")
+        typer.echo(f"Applied {len(VIEWS)} feature views and {len(SERVICES)} feature services in {applied.directory}.")
+    if not applied.whole:
+        typer.echo(f"Redis {EMPTIED}. Readers are not let in before.", err=True)
 
 
 @app.command("rebuild")

@@ -10,6 +10,7 @@ from cosmo.stack.parts import Name
 from cosmo.stack.stack import Phase, Progress, silent
 from features import project
 from features.online.redis_store import connect
+from features.whole import EMPTIED
 from schemas import avsc
 from schemas.registry import Registry
 from streams.kafka.admin import create_topics
@@ -24,9 +25,9 @@ def furnish(settings: Settings, *, progress: Progress = silent) -> None:
         for topic_name in avsc.topics():
             registry.register(topic_name)
     progress(Name.REGISTRY, Phase.FURNISHED, f"has the schemas of {len(avsc.topics())} topics")
-    if not asyncio.run(_feast_is_applied(settings)):
-        _apply_feast(settings)
-    progress(Name.VALKEY, Phase.FURNISHED, f"has the Feast project {project.project_name(settings)}")
+    whole = asyncio.run(_feast_is_applied(settings)) or _apply_feast(settings)
+    known = f"has the Feast project {project.project_name(settings)}"
+    progress(Name.VALKEY, Phase.FURNISHED, known if whole else f"{known}, and {EMPTIED}")
 
 
 async def _feast_is_applied(settings: Settings) -> bool:
@@ -45,7 +46,8 @@ async def _feast_is_applied(settings: Settings) -> bool:
     return mark == project.fingerprint()
 
 
-def _apply_feast(settings: Settings) -> None:
+def _apply_feast(settings: Settings) -> bool:
+    """Whether readers are let in."""
     from features.store import apply
 
-    asyncio.run(apply(settings))
+    return asyncio.run(apply(settings)).whole

@@ -21,6 +21,7 @@ from features.online.redis_store import connect
 from features.online.store import Ref
 from features.online.writer import Writer
 from features.rank import RankRule
+from features.whole import Door
 from inference.sink import IntentSink
 from schemas.codec import Codec
 from schemas.errors import Undecodable
@@ -57,8 +58,8 @@ class Decoded:
 class MaterializeHandler:
     """Merges intents into the online store, and appends what became visible to the offline store.
 
-    At least once: a record that comes again merges to the same state and writes nothing. While Redis is away `handle`
-    does not return, so lag grows and memory does not.
+    At least once: a record that comes again merges to the same state and writes nothing. While Redis is away, or was
+    emptied and is not rebuilt, `handle` does not return, so lag grows and memory does not.
     """
 
     codec: Codec[EntityIntent]
@@ -168,9 +169,10 @@ def build(
     settings: Settings, producer: ConfirmingProducer, dead_letters: DeadLetters, registry: SchemaLookup
 ) -> MaterializeHandler:
     """The handler as the worker runs it."""
+    store = connect(settings)
     return MaterializeHandler(
         codec=Codec(topics.ENTITY_INTENTS.name, EntityIntent, registry),
-        writer=Writer(connect(settings), merge_rule(settings)),
+        writer=Writer(store, merge_rule(settings), door=Door(store, settings)),
         history=History(project.offline_directory(settings), settings.features_offline_flush_s),
         dead_letters=dead_letters,
         sink=IntentSink(producer, registry, settings.topic_prefix),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -101,6 +102,17 @@ class RedisStore:
         async with self._answering():
             await self._client.set(self._applied_key, fingerprint)
 
+    async def renew_mark(self, fingerprint: str) -> bool:
+        """See OnlineStore."""
+        async with self._answering():
+            return bool(await self._client.set(self._applied_key, fingerprint, xx=True))
+
+    async def life(self) -> str:
+        """See OnlineStore."""
+        async with self._answering():
+            await self._client.set(self._life_key, secrets.token_hex(8), nx=True)
+            return (await self._client.get(self._life_key) or b"").decode()
+
     async def close(self) -> None:
         """See OnlineStore."""
         await self._client.aclose()
@@ -116,6 +128,10 @@ class RedisStore:
     @property
     def _applied_key(self) -> str:
         return f"cosmo:applied:{self._project}"
+
+    @property
+    def _life_key(self) -> str:
+        return f"cosmo:life:{self._project}"
 
     def _key(self, ref: Ref) -> bytes:
         return feast_format.entity_key(self._project, ref.view, ref.key)

@@ -74,6 +74,14 @@ class OnlineStore(Protocol):
         """Leave the mark by which readers tell an emptied store from one that knows nothing of an entity."""
         ...
 
+    async def renew_mark(self, fingerprint: str) -> bool:
+        """Leave the mark if there is one, of whatever version; False if there is none."""
+        ...
+
+    async def life(self) -> str:
+        """A name that the store keeps until it is emptied, and then another."""
+        ...
+
     async def close(self) -> None:
         """Let connections go."""
         ...

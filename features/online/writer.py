@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import orjson
 
@@ -53,6 +53,18 @@ class _Merged:
     overtaken: Sequence[Change] = ()
 
 
+class Door(Protocol):
+    """Keeps a writer out of a store that is not whole."""
+
+    def lets_in(self, mark: str | None) -> bool:
+        """Whether what was read together with this mark may be merged into."""
+        ...
+
+    async def opened(self) -> None:
+        """Returns when it may be worth while to read again."""
+        ...
+
+
 _Merge: TypeAlias = Callable[[Ref, Stored], _Merged]
 
 
@@ -63,10 +75,13 @@ class Writer:
     store: OnlineStore
     rule: MergeRule
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
+    door: Door | None = None
+    """None for who makes a store whole."""
     _damaged: DamagedRows = field(default_factory=DamagedRows)
 
     async def apply(self, changes: Mapping[Ref, Sequence[Change]]) -> Applied:
-        """Merge changes, those of each row in the order in which they came. Waits for an unreachable store without end.
+        """Merge changes, those of each row in the order in which they came. Waits without end for a store that is
+        unreachable or not whole.
 
         Raises StoreRefused.
         """
@@ -83,6 +98,9 @@ class Writer:
             pending = refs[start : start + ROWS_PER_ROUND_TRIP]
             while pending:
                 done = await persistently(partial(self._attempt, pending, merge_into), dependency="online store")
+                if done is None:
+                    await self._opened()
+                    continue
                 for ref, merged in done.items():
                     if isinstance(merged, DamagedRow):
                         applied.damaged[ref] = merged
@@ -93,9 +111,17 @@ class Writer:
         self._damaged.saw(refs, applied.damaged)
         return applied
 
-    async def _attempt(self, refs: Sequence[Ref], merge_into: _Merge) -> dict[Ref, _Merged | DamagedRow]:
-        """1. read, 2. merge, 3. write what changed; the rows that nobody else wrote meanwhile."""
-        stored = await self.store.read(refs)
+    async def _opened(self) -> None:
+        if self.door is not None:
+            await self.door.opened()
+
+    async def _attempt(self, refs: Sequence[Ref], merge_into: _Merge) -> dict[Ref, _Merged | DamagedRow] | None:
+        """1. read, 2. merge, 3. write what changed; the rows that nobody else wrote meanwhile. None, and nothing done,
+        when the store is not whole. If it is emptied after the reading, rows that were there are found to be others,
+        and new ones lie in a store without a mark, which the rebuild joins with the rest."""
+        mark, stored = await self.store.read_applied(refs, {})
+        if self.door is not None and not self.door.lets_in(mark):
+            return None
         merged = {ref: _or_damaged(merge_into, ref, old) for ref, old in zip(refs, stored, strict=True)}
         wanted = [
             one.replacement for one in merged.values() if isinstance(one, _Merged) and one.replacement is not None

@@ -19,6 +19,7 @@ class MemoryStore:
     mark: str | None = None
     before_replace: Callable[[], None] = lambda: None
     replaced: int = 0
+    lives: int = 1
 
     async def read(self, refs: Sequence[Ref], features: Mapping[View, Collection[str]] | None = None) -> list[Stored]:
         return [_narrowed(ref, self.rows.get(ref, Stored(None, {})), features) for ref in refs]
@@ -34,6 +35,20 @@ class MemoryStore:
 
     async def mark_applied(self, fingerprint: str) -> None:
         self.mark = fingerprint
+
+    async def renew_mark(self, fingerprint: str) -> bool:
+        if self.mark is not None:
+            self.mark = fingerprint
+        return self.mark is not None
+
+    async def life(self) -> str:
+        return str(self.lives)
+
+    def empty(self) -> None:
+        """As FLUSHALL does it."""
+        self.rows.clear()
+        self.mark = None
+        self.lives += 1
 
     async def close(self) -> None:
         pass

@@ -83,6 +83,17 @@ class StoreContract:
         await store.mark_applied("shape")
         assert (await store.read_applied([TENT], {}))[0] == "shape"
 
+    async def test_only_a_mark_that_is_there_is_renewed(self, store: OnlineStore) -> None:
+        assert not await store.renew_mark("shape")
+        assert (await store.read_applied([], {}))[0] is None
+        await store.mark_applied("shape")
+        assert await store.renew_mark("another shape")
+        assert (await store.read_applied([], {}))[0] == "another shape"
+
+    async def test_a_store_keeps_the_name_of_its_life(self, store: OnlineStore) -> None:
+        life = await store.life()
+        assert (life != "", await store.life()) == (True, life)
+
     async def test_nothing_to_replace_is_nothing_done(self, store: OnlineStore) -> None:
         assert await store.replace([]) == []
 

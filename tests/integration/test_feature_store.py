@@ -64,7 +64,7 @@ def ready(settings: Settings, tmp_path: Path) -> Settings:
 async def test_feasts_sdk_feasts_server_and_our_api_give_the_same_values(
     ready: Settings, env: dict[str, str], tmp_path: Path
 ) -> None:
-    repository = await feast_store.apply(ready)
+    repository = (await feast_store.apply(ready)).directory
     Log(ready).write(INTENTS)
     await materialize(ready)
     env |= {"COSMO_HOME": str(tmp_path), "COSMO_LOOKUP_PORT": str(free_port())}
