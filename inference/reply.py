@@ -46,6 +46,8 @@ def _candidate(choice: Mapping[str, Any]) -> Candidate:
     if not isinstance(text, str):
         raise TypeError("a choice's text is no text")
     tokens = _tokens(choice["logprobs"]) if text or choice["logprobs"] else ()
+    if text and not tokens:  # without scores it would pass for implausible
+        raise ValueError("a choice's text has no log-probabilities")
     return Candidate(text=text, tokens=tokens, cut=choice["finish_reason"] == "length")
 
 
@@ -54,6 +56,8 @@ def _tokens(logprobs: Mapping[str, Any]) -> tuple[Token, ...]:
         pairs = [(entry["token"], entry["logprob"]) for entry in logprobs["content"]]
     else:
         pairs = list(zip(logprobs["tokens"], logprobs["token_logprobs"], strict=True))
+    if not all(isinstance(text, str) for text, _ in pairs):  # some servers can be told to give numbers
+        raise TypeError("a token's text is no text")
     return tuple(Token(text, _logprob(value)) for text, value in pairs)
 
 

@@ -11,11 +11,12 @@ from io import BytesIO
 from typing import Generic, TypeVar
 
 from fastavro import parse_schema, schemaless_writer
+from fastavro.schema import SchemaParseException, UnknownType
 
 from schemas import avsc
 from schemas.avsc import AvroSchema
 from schemas.convert import converter
-from schemas.errors import Undecodable, Unencodable
+from schemas.errors import Reason, Undecodable, Unencodable
 from schemas.framing import Headers, SchemaKey, id_frame, split_frame
 from schemas.reader import BodyReader
 from schemas.records import Record
@@ -25,6 +26,10 @@ from schemas.shape import without_logical_types
 __all__ = ["Codec", "Headers", "SchemaKey", "split_frame"]
 
 R = TypeVar("R", bound=Record)
+
+_NO_SCHEMA = (SchemaParseException, UnknownType, ArithmeticError, LookupError, RecursionError, TypeError, ValueError)
+"""What the library makes of a schema that it cannot read. A registry may take more than we do, and one such schema must
+not end every worker that meets a record of it."""
 
 
 class Codec(Generic[R]):
@@ -93,3 +98,5 @@ class Codec(Generic[R]):
             return BodyReader(ours=self._schema, writer=writer)
         except Undecodable as error:
             return Undecodable(error.reason, f"schema {key}: {error.detail}")
+        except _NO_SCHEMA as error:
+            return Undecodable(Reason.SCHEMA_MISMATCH, f"schema {key}: {type(error).__name__}: {error}")

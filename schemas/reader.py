@@ -46,7 +46,7 @@ class BodyReader:
 
 def _on_the_wire(schema: AvroSchema) -> str:
     """The specification's Parsing Canonical Form: what is left when everything that does not change bytes is gone."""
-    return str(to_parsing_canonical_form(parse_schema(schema)))
+    return str(to_parsing_canonical_form(parse_schema(without_logical_types(schema))))
 
 
 def _accept(ours: AvroSchema, writer: AvroSchema) -> None:

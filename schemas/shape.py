@@ -12,29 +12,33 @@ from schemas.avsc import AvroSchema
 _LOGICAL = frozenset({"logicalType", "precision", "scale"})
 
 
-def without_logical_types(schema: AvroSchema) -> AvroSchema:
+def without_logical_types(schema: AvroSchema, *, only: str = "") -> AvroSchema:
     """The same schema for bytes on the wire: an instant is a bare long, a decimal is bytes.
 
     Readers that know a logical type change the value's Python type with it, so what a foreign schema says about
     a field would decide what we are given. Units are compared by ``schemas.compatibility`` instead.
     """
     if isinstance(schema, list):
-        return [without_logical_types(branch) for branch in schema]
+        return [without_logical_types(branch, only=only) for branch in schema]
     if not isinstance(schema, dict):
         return schema
-    bare = {name: part for name, part in schema.items() if name not in _LOGICAL}
+    keeps = only and schema.get("logicalType") != only
+    bare = {name: part for name, part in schema.items() if keeps or name not in _LOGICAL}
     for nested in ("type", "items", "values"):
         if nested in bare:
-            bare[nested] = without_logical_types(bare[nested])
+            bare[nested] = without_logical_types(bare[nested], only=only)
     if "fields" in bare:
-        bare["fields"] = [{**field, "type": without_logical_types(field["type"])} for field in bare["fields"]]
+        bare["fields"] = [
+            {**field, "type": without_logical_types(field["type"], only=only)} for field in bare["fields"]
+        ]
     return bare
 
 
 def named_types(schema: AvroSchema) -> dict[str, dict[str, Any]]:
-    """Records, enums and fixed types of the schema by full name, each as a parsed schema."""
+    """Records, enums and fixed types of the schema by full name, each as a parsed schema. Decimals are bytes in it: a
+    scale that does not go with its precision is to be ignored (Avro, "Logical Types"), and the library refuses it."""
     named: dict[str, dict[str, Any]] = {}
-    parse_schema(schema, named_schemas=named)
+    parse_schema(without_logical_types(schema, only="decimal"), named_schemas=named)
     return named
 
 

@@ -140,17 +140,23 @@ class Owned:
 
     async def asked(self, rows: pl.DataFrame, now: datetime) -> None:
         """Note rows whose records the broker has confirmed."""
-        noted = rows.select(
+        self._due = None
+        await self._with_state(lambda: self.state.ask(self._noted(rows, now)))
+        self._due = None
+        self.gained.set()
+
+    def _noted(self, rows: pl.DataFrame, now: datetime) -> pl.DataFrame:
+        """As `ASKED`. The newest note of a pair wins, so each is later than the one before, whatever clock that was
+        taken from: one that lost would have its pair released again and again."""
+        known = self.state.asked(rows).select("head", "other", known_ms="asked_ms")
+        now_ms = pl.lit(int(now.timestamp() * 1000), pl.Int64)
+        return rows.join(known, on=["head", "other"], how="left").select(
             "head",
             "other",
-            asked_ms=pl.lit(int(now.timestamp() * 1000), pl.Int64),
+            asked_ms=pl.max_horizontal(now_ms, pl.col("known_ms") + 1),
             level="level",
             reason=pl.col("reason").replace_strict(REASON_CODES, return_dtype=pl.UInt8),
         )
-        self._due = None
-        await self._with_state(lambda: self.state.ask(noted.select(list(ASKED))))
-        self._due = None
-        self.gained.set()
 
     async def _with_state(self, work: Callable[[], T]) -> T:
         async with self.lock:

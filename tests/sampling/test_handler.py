@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 
@@ -405,6 +406,17 @@ async def test_a_fact_of_a_day_to_come_neither_expires_the_state_nor_is_lost() -
         late_neighbour = searches(bought("tent 1", "tent-1", 4, tag="1"))
         await asyncio.wait_for(await one.take(late_neighbour), SOON_S)
         await until(lambda: len(one.producer.released()) == 2)
+
+
+async def test_a_pair_that_has_grown_is_asked_once_also_when_the_clock_has_stepped_back() -> None:
+    """Or when its partition has moved to a machine whose clock is behind: the note of an earlier time would be lost."""
+    async with sampler(MemorySegments()) as one:
+        await asyncio.wait_for(await one.take(searches(bought("tent", "tent-1", 3))), SOON_S)
+        await until(lambda: len(one.producer.released()) == 1)
+        one.handler.releaser.now = lambda: NOW - timedelta(hours=1)
+        await asyncio.wait_for(await one.take(searches(bought("tent", "tent-1", 9))), SOON_S)
+        board = one.handler.works[0].owned.board
+        await until(lambda: len(one.producer.released()) == 2 and board.due(NOW).is_empty())
 
 
 async def test_an_event_of_a_day_to_come_takes_nothing_with_it_that_its_neighbours_in_a_fetch_need() -> None:

@@ -202,6 +202,16 @@ def test_a_newer_schema_with_one_more_field_is_read_without_it() -> None:
     assert QUERIES.decode(_written_with(with_position, position=3)) == QUERY_PURCHASE
 
 
+def test_a_logical_type_that_does_not_hold_together_is_ignored() -> None:
+    """As Avro says, and as registries do: a scale beyond the precision must not end every reader of the topic."""
+
+    def with_price(schema: Any) -> None:
+        price = {"type": "bytes", "logicalType": "decimal", "precision": 2, "scale": 4}
+        schema["fields"].append({"name": "price", "type": ["null", price], "default": None})
+
+    assert QUERIES.decode(_written_with(with_price, price=None)) == QUERY_PURCHASE
+
+
 def test_a_newer_action_is_read_as_unknown() -> None:
     def with_wish(schema: Any) -> None:
         action = next(field for field in schema["fields"] if field["name"] == "action")
@@ -233,7 +243,9 @@ def test_an_array_of_nothing_cannot_claim_a_billion_items() -> None:
     assert reason_of(_written_with(hollow, bomb=[])) is Reason.SCHEMA_MISMATCH
 
 
-@pytest.mark.parametrize("schema", ["string", {"type": "record", "name": "QueryPurchase", "fields": 5}, [["null"]]])
+@pytest.mark.parametrize(
+    "schema", ["string", {"type": "record", "name": "QueryPurchase", "fields": 5}, [["null"]], {"type": "no type"}]
+)
 def test_a_writer_schema_that_is_none_of_ours_is_a_mismatch(schema: Any) -> None:
     assert reason_of(id_frame(REGISTRY.add(schema)) + BODY) is Reason.SCHEMA_MISMATCH
 
