@@ -44,6 +44,10 @@ class EmptiedAgain(FeatureFailure):
     """The store was emptied while it was being rebuilt, and holds only what came after."""
 
 
+class LogUnreadable(FeatureFailure):
+    """Most of the log of intents could not be read, so that the store says next to nothing of what is known."""
+
+
 class UnusableIntent(FeatureFailure):
     """A record that decodes and cannot become a feature. ``reason`` is for counting, ``detail`` for whoever sent it."""
 

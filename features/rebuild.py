@@ -16,7 +16,7 @@ from cosmo.runtime import logs
 from cosmo.runtime.settings import Settings
 from features import project
 from features.entities import check, slot_of
-from features.errors import EmptiedAgain, UnusableIntent
+from features.errors import EmptiedAgain, LogUnreadable, UnusableIntent
 from features.knowledge.fold import Latest
 from features.knowledge.log import IntentLog, Record, decoded, intents_codec
 from features.materialize.handler import by_entity, merge_rule
@@ -66,7 +66,7 @@ class Rebuild:
 
     async def run(self) -> Rebuilt:
         """1. find what is retracted, 2. merge everything, 3. write damaged rows anew, 4. mark Redis as applied, which
-        lets readers in. Raises EmptiedAgain when it was emptied meanwhile."""
+        lets readers in. Raises EmptiedAgain when it was emptied meanwhile, LogUnreadable when most was unusable."""
         life = await persistently(self.store.life, dependency="online store")
         latest = await asyncio.to_thread(self._latest)
         batches = self.log.records(self._pass)
@@ -75,6 +75,12 @@ class Rebuild:
         damaged = list(self.done.damaged)
         for start in range(0, len(damaged), MENDED_AT_ONCE):
             await self._mend(damaged[start : start + MENDED_AT_ONCE], latest)
+        if self.done.unusable > self.done.intents + self.done.retracted:
+            raise LogUnreadable(
+                f"{self.done.unusable:,} of {self.done.records:,} records of {self.log.topic} could not be used; the "
+                "log names each. Readers are not let in.",
+                advice="Check that SCHEMA_REGISTRY_URL is the registry that they were written with, and run it again.",
+            )
         await persistently(lambda: self._mark(life), dependency="online store")
         return self.done
 

@@ -16,6 +16,7 @@ from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
     ConnectionError,  # noqa: A004 - redis-py's own
+    MasterDownError,
     ReadOnlyError,
     RedisClusterException,
     RedisError,
@@ -122,8 +123,12 @@ class RedisStore:
         """One time limit for a pipeline: redis-py's, one for each of its answers, would let 500 rows take 500 times as
         long, and takes a tenth of their reading."""
         with _translated():
-            async with asyncio.timeout(self._timeout_s):
-                yield
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    yield
+            except (ReadOnlyError, MasterDownError):
+                await self._client.aclose()  # the next call connects anew, and the name may lead to another by then
+                raise
 
     @property
     def _applied_key(self) -> str:

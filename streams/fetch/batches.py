@@ -28,6 +28,9 @@ MOST_RECORDS = 1 << 20
 """Of one batch. Each takes about 200 bytes while its parts are looked for, however few it has itself; clients put
 thousands into a batch (librdkafka 10,000)."""
 
+MOST_HEADERS = 1 << 16
+"""Of one record. Each takes about 200 bytes when they are looked at, however few it has in the batch."""
+
 MOST_RECORD_BYTES = 120 * 1024 * 1024
 """Of one record, unpacked: with the headers of a dead letter it is still one that `streams.kafka.producer` sends."""
 
@@ -124,6 +127,8 @@ def _columns(data: bytes, held: Sequence[Batch], counts: Ints) -> Records:
     fits = np.where(header_counts == 0, header_starts == ends, (header_counts > 0) & (header_starts < ends))
     if not (fits & (key_bytes >= -1) & (value_bytes >= -1)).all():
         raise IndexError("a record's parts do not add up to its size")
+    if len(header_counts) and (most := int(header_counts.max())) > MOST_HEADERS:
+        raise UnpackError(f"holds a record of {most:,} headers, which may have {MOST_HEADERS:,}")
     return Records(
         data,
         offsets=_repeat([batch.base_offset for batch in held], counts) + delta,

@@ -21,7 +21,6 @@ from streams.sampling.described import described
 from streams.sampling.rules import Rules
 from streams.sampling.segments import Segments
 from streams.state.partition import PartitionState
-from streams.state.tables import ASKED
 
 T = TypeVar("T")
 

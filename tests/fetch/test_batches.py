@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 from aiokafka.codec import zstd_encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.fetch.batches import MOST_RECORD_BYTES, MOST_RECORDS, UnreadableError, parse, split
+from streams.fetch.batches import MOST_HEADERS, MOST_RECORD_BYTES, MOST_RECORDS, UnreadableError, parse, split
 from streams.fetch.records import RawRecord, Spans
 from streams.fetch.unpack import MOST_BYTES
 from streams.kafka.producer import MAX_RECORD_BYTES
@@ -109,6 +110,14 @@ def test_a_record_that_could_not_be_sent_as_a_dead_letter_is_refused() -> None:
     with pytest.raises(UnreadableError, match="offset 0 holds a record of 125,829,121 bytes"):
         parse(list(split(repacked(batch([record(0)]), "zstd", packed))), 0)
     assert size < MAX_RECORD_BYTES
+
+
+def test_a_record_of_more_headers_than_memory_is_meant_for_is_refused() -> None:
+    """An empty header has two bytes, which compress to next to none, and takes a hundred times as many when read."""
+    many = [replace(record(0), headers=(("", b""),) * number) for number in (MOST_HEADERS, MOST_HEADERS + 1)]
+    assert len(parse(list(split(batch(many[:1]))), 0)[0].headers) == MOST_HEADERS
+    with pytest.raises(UnreadableError, match="a record of 65,537 headers"):
+        parse(list(split(batch(many[1:]))), 0)
 
 
 def test_an_older_format_is_refused() -> None:

@@ -16,12 +16,13 @@ from cosmo.runtime.settings import Settings
 from cosmo.runtime.waiting import WAITING
 from cosmo.stack.furnish import furnish
 from features import project
-from features.errors import EmptiedAgain, NotApplied
+from features.errors import EmptiedAgain, LogUnreadable, NotApplied
 from features.lookup import reader
 from features.lookup.answers import QueryIntents
 from features.rebuild import Progress, rebuild
 from features.store import apply
 from features.whole import DEPENDENCY, marked
+from schemas.framing import id_frame
 from schemas.records import Intent
 from schemas.registry import Registry
 from streams import topics
@@ -130,6 +131,19 @@ async def test_a_store_that_is_emptied_while_it_is_rebuilt_stays_closed(ready: S
 
     with pytest.raises(EmptiedAgain):
         await rebuilt(ready, emptied_near_the_end)
+    with pytest.raises(NotApplied):
+        await look_up(ready)
+
+
+async def test_a_rebuild_that_can_read_next_to_nothing_lets_nobody_in(ready: Settings) -> None:
+    """The registry was made anew, or is another one: its ids are not those of the log."""
+    log = Log(ready)
+    log.write(evidence(1))
+    for number in range(3):
+        log.raw(topics.INTENTS, f"i{number}/p{number}", id_frame(7_000_000) + b"body")
+    log.flush()
+    with pytest.raises(LogUnreadable, match="3 of 4 records"):
+        await rebuilt(ready)
     with pytest.raises(NotApplied):
         await look_up(ready)
 
