@@ -32,6 +32,10 @@ MASKS = (
 Rust's and Python's regular expressions read these alike."""
 
 
+NOTHING_ELSE = rf"^(?: ?(?:{'|'.join(sorted({mask for _, mask in MASKS}))}))+$"
+"""A normalized query of which the masks have left nothing: everybody's bar code, or address, is this one query."""
+
+
 def masked(text: pl.Expr) -> pl.Expr:
     """Personal data replaced by ``<email>`` or ``<number>``; everything else as it was."""
     for pattern, replacement in MASKS:

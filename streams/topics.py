@@ -26,11 +26,15 @@ class Topic:
 
     @property
     def max_dead_letter_bytes(self) -> int:
-        """A dead letter is its record and provenance, perhaps compressed less well than by whoever sent the record."""
-        return 2 * self.max_message_bytes
+        """A dead letter is its record and provenance, perhaps compressed far less well than by whoever sent the record:
+        a window larger than ours finds what repeats after megabytes. Where the topic takes small records only, a client
+        has no such room; where it takes large ones, whatever fits into a request to a broker is taken."""
+        return 2 * self.max_message_bytes if self.max_message_bytes < _BLOCK_BYTES else _REQUEST_BYTES
 
 
 _BLOCK_BYTES = 16 * 1024 * 1024
+_REQUEST_BYTES = 96 * 1024 * 1024
+"""Brokers take requests of up to 100 MiB (their socket.request.max.bytes)."""
 
 QUERY_PURCHASE = Topic(
     name="query-purchase", doc="Shoppers' actions after a search. Any key.", max_message_bytes=_BLOCK_BYTES

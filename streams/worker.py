@@ -166,6 +166,8 @@ class Worker:
 
     async def _assigned(self, _app: Any, *args: Any, **_: Any) -> None:
         (assigned,) = args
+        if not assigned:
+            self.watch.spare()
         for topic, partitions in _by_topic(assigned).items():
             new = sorted(number for number in partitions if (topic, number) not in self._ready)
             for number in new:

@@ -48,6 +48,10 @@ class Watch:
         histogram("cosmo_fetch_records").labels(fetch.topic).observe(records)
         histogram("cosmo_fetch_seconds").labels(fetch.topic).observe(seconds)
 
+    def spare(self) -> None:
+        """The group has no partition for this worker: its start is over, and there is nothing that could move."""
+        self.progress.forget("start")
+
     def forget(self, topic: str, partition: int) -> None:
         """The partition is another's now: what was last seen of it here would be scraped as if it were still true."""
         self.progress.forget(part(topic, partition))

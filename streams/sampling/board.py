@@ -25,6 +25,7 @@ from streams.state.facts import HORIZON_DAYS
 from streams.state.keys import pair_keys
 from streams.state.partition import PartitionState
 from streams.state.summary import COUNTED
+from streams.text import NOTHING_ELSE
 
 COUNTS = [*COUNTED, *(f"today_{name}" for name in COUNTED)]
 """Columns of `SUMMARY` that are reckoned with; as signed numbers, so that differences may be negative."""
@@ -140,12 +141,14 @@ class Board:
         self.knowledge.learn(pl.Series("head", heads, dtype=pl.UInt64), products)
 
     def _described(self, heads: list[int]) -> pl.DataFrame:
-        """All pairs of the heads with what the rules need to know of both ends. A pair of a product of which nothing is
-        known is not among them: nobody could say what it is."""
+        """All pairs of the heads with what the rules need to know of both ends. Not among them: a pair of a product of
+        which nothing is known, for nobody could say what it is, and of a query that is nothing but masks, which is many
+        queries in one."""
         keys = pl.Series("head", heads, dtype=pl.UInt64)
         pairs = self.state.pairs_of(keys)
         self._remember_oldest(pairs)
-        kinds = self.state.texts(keys).select("head", "kind")
+        of_many = (pl.col("kind") == HeadCode.QUERY) & pl.col("text").str.contains(NOTHING_ELSE)
+        kinds = self.state.texts(keys).filter(~of_many).select("head", "kind")
         named = pl.concat([pairs["head"], pairs["other"]]).unique()
         types = self._types(named)
         return (

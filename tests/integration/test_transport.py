@@ -22,6 +22,7 @@ from streams.fetch.watch import Watch
 from streams.kafka.admin import create_topics
 from streams.kafka.clients import client_config, group_reader, log_reader
 from streams.worker import Worker
+from tests.support.manual_clock import ManualClock
 
 pytestmark = pytest.mark.integration
 
@@ -251,6 +252,29 @@ async def test_an_empty_topic_is_neither_committed_nor_unhealthy(ready: Settings
     await task
     assert sum(committed(ready).values()) == 0
     assert running.watch.progress.judge().healthy
+
+
+async def test_a_worker_to_spare_is_healthy(settings: Settings) -> None:
+    """More workers than partitions: what has no partition has nothing that could move, and no restart mends it."""
+    one_partition = quick(settings.model_copy(update={"topic_partitions": 1}))
+    create_topics(one_partition)
+    handlers, tasks, workers, progress = [], [], [], []
+    for _ in range(2):
+        handlers.append(RecordingHandler(at_once))
+        progress.append(Progress(clock=ManualClock()))
+        watch = Watch("materialize", progress[-1], log_reader(one_partition))
+        workers.append(Worker("materialize", one_partition, handlers[-1], watch))
+        tasks.append(asyncio.create_task(workers[-1].run()))
+    async with asyncio.timeout(BOUND_S):
+        while any("start" in each._moved_at for each in progress):  # noqa: ASYNC110 - nobody tells when it has ended
+            await asyncio.sleep(0.05)
+    assert sorted(len(handler.owned) for handler in handlers) == [0, 1]
+    spare = progress[[len(handler.owned) for handler in handlers].index(0)]
+    spare.clock.now_s += 1e6  # type: ignore[attr-defined]  # a ManualClock
+    assert spare.judge().healthy
+    for running in workers:
+        running.request_stop()
+    await asyncio.gather(*tasks)
 
 
 async def test_a_partition_that_ends_with_a_marker_is_committed_to_its_end(ready: Settings) -> None:

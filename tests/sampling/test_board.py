@@ -121,6 +121,16 @@ def test_a_pair_of_a_product_of_which_nothing_is_known_waits_until_it_is(tables:
     assert "tent-1" in {product.product_id for pair in cluster.due(NOW) for product in pair.products}
 
 
+def test_a_query_that_is_nothing_but_masks_is_never_asked() -> None:
+    """Everybody's bar codes are one query then, bought for as many reasons as there are products."""
+    cluster = Cluster(partitions=1)
+    rows = [row for n in range(3) for row in bought(f"400638133393{n}", "pen-1", 4, tag=str(n))]
+    rows += bought("a@b.de 4006381333931", "pen-2", 4) + bought("pen 4006381333931", "pen-3", 4)
+    cluster.add(searches(rows))
+    cluster.settle()
+    assert [pair.query for pair in cluster.due(NOW)] == ["pen <number>"]
+
+
 def test_a_burst_goes_first_and_says_so() -> None:
     cluster = Cluster(partitions=1)
     for day in range(TODAY - 5, TODAY):
