@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -33,6 +35,7 @@ def default_path(source: str) -> Path:
 class _Open:
     """A file and how many bytes of it are whole lines."""
 
+    path: Path
     stream: FileIO
     whole: int = 0
 
@@ -54,8 +57,9 @@ class RefusedFiles:
     """Writes each refusal to ``path``, or without one to the default file of its source.
 
     A file comes to be with its first refusal, and replaces what an earlier run left there; whoever still reads that
-    reads it to its end. Every refusal is written through at once and whole, so that a run that is killed, or whose disk
-    is full, leaves whole lines. Raises CosmoError when a file cannot be written.
+    reads it to its end. What another run is still writing is never touched: this one's file is numbered then. Every
+    refusal is written through at once and whole, so that a run that is killed, or whose disk is full, leaves whole
+    lines. Raises CosmoError when a file cannot be written.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -65,7 +69,7 @@ class RefusedFiles:
     @property
     def paths(self) -> list[Path]:
         """The files that have refusals in them."""
-        return sorted(path for path, one in self._open.items() if one.whole)
+        return sorted(one.path for one in self._open.values() if one.whole)
 
     def __enter__(self) -> Self:
         return self
@@ -83,7 +87,7 @@ class RefusedFiles:
         text = json.dumps(document(refusal), ensure_ascii=False).encode("utf-8", "backslashreplace")
         try:
             if path not in self._open:
-                self._open[path] = _Open(_anew(path))
+                self._open[path] = _anew(path)
             self._open[path].add(text + b"\n")
         except OSError as error:
             raise CosmoError(
@@ -91,12 +95,64 @@ class RefusedFiles:
             ) from error
 
 
-def _anew(path: Path) -> FileIO:
-    """An empty file. One that is there is replaced, not emptied: `jq … x | cosmo produce … --refused x` reads it."""
-    if path.is_file():
-        with suppress(OSError):  # where only the file is ours, not its directory
-            path.resolve().unlink()
-    return path.open("wb", buffering=0)
+def _anew(path: Path) -> _Open:
+    """An empty file that is this run's alone: ``path``, or a numbered one beside it while another run writes there."""
+    if path.exists() and not path.is_file():  # a pipe, a terminal
+        return _Open(path, path.open("wb", buffering=0))
+    stream = _taken(path.resolve())
+    return _numbered(path) if stream is None else _Open(path, stream)
+
+
+def _taken(path: Path) -> FileIO | None:
+    """The file, empty and held by a lock that goes with this process, or None if another run holds it. One that is
+    there is replaced, not emptied: `jq … x | cosmo produce … --refused x` reads it."""
+    while True:
+        stream = _opened(path, os.O_CREAT)
+        if not _locked(stream):
+            stream.close()
+            return None
+        if _is_at(path, stream):  # else another run has replaced it since it was opened
+            if not os.fstat(stream.fileno()).st_size:
+                return stream
+            try:
+                path.unlink()
+            except OSError:  # only the file is ours, not its directory
+                stream.truncate(0)
+                return stream
+        stream.close()
+
+
+def _numbered(path: Path) -> _Open:
+    """Beside ``path``, and in nobody's place: `events.refused-2.ndjson`."""
+    for number in count(2):
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        with suppress(FileExistsError):
+            stream = _opened(free, os.O_CREAT | os.O_EXCL)
+            _locked(stream)
+            return _Open(free, stream)
+    raise AssertionError  # numbers do not end
+
+
+def _opened(path: Path, flags: int) -> FileIO:
+    return FileIO(os.open(path, os.O_WRONLY | flags, 0o666), "w")
+
+
+def _locked(stream: FileIO) -> bool:
+    """False if another run holds the file. Where the file system has no locks, nobody holds any."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _is_at(path: Path, stream: FileIO) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def document(refusal: Refusal) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import json
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import get_context, synchronize
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,54 @@ def test_who_still_reads_the_refusals_of_the_last_run_reads_them_all(tmp_path: P
         files(refusal(b"1"))
         assert reader.read() == "of the last run"
     assert json.loads(path.read_text())["original"] == "1"
+
+
+def originals(path: Path) -> list[str]:
+    return [json.loads(line)["original"] for line in path.read_text().splitlines()]
+
+
+def test_runs_at_the_same_time_keep_each_others_refusals(tmp_path: Path) -> None:
+    source = str(tmp_path / "events")
+    with RefusedFiles() as one, RefusedFiles() as two, RefusedFiles() as three:
+        for number, files in enumerate((one, two, three, one, two)):
+            files(refusal(b"%d" % number, source))
+    paths = [path for files in (one, two, three) for path in files.paths]
+    assert [path.name for path in paths] == [f"events.refused{suffix}.ndjson" for suffix in ("", "-2", "-3")]
+    assert [originals(path) for path in paths] == [["0", "3"], ["1", "4"], ["2"]]
+
+
+def test_runs_that_begin_at_the_same_instant_keep_each_others_refusals(tmp_path: Path) -> None:
+    """Over what an earlier run has left, each of them by a process of its own."""
+    path = tmp_path / "all"
+    path.write_text("of an earlier run")
+    spawning, runs = get_context("spawn"), 8
+    barrier = spawning.Barrier(runs)
+    children = [spawning.Process(target=refuse_one, args=(path, b"%d" % number, barrier)) for number in range(runs)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(30.0)
+    assert [child.exitcode for child in children] == [0] * runs
+    kept = [line for file in tmp_path.iterdir() for line in originals(file)]
+    assert sorted(kept) == [str(number) for number in range(runs)]
+
+
+def refuse_one(path: Path, raw: bytes, barrier: synchronize.Barrier) -> None:
+    barrier.wait(30.0)
+    with RefusedFiles(path) as files:
+        files(refusal(raw))
+        barrier.wait(30.0)  # nobody has ended before everybody has written
+
+
+def test_the_file_of_a_run_that_is_over_is_replaced_and_a_numbered_one_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "all"
+    with RefusedFiles(path) as one, RefusedFiles(path) as two:
+        one(refusal(b"1"))
+        two(refusal(b"2"))
+    with RefusedFiles(path) as one, RefusedFiles(path) as two:
+        one(refusal(b"3"))
+        two(refusal(b"4"))
+    assert [originals(path.with_name(name)) for name in ("all", "all-2", "all-3")] == [["3"], ["2"], ["4"]]
 
 
 def test_the_file_of_a_pipe_that_the_shell_names_is_in_the_working_directory() -> None:
