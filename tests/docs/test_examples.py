@@ -39,6 +39,8 @@ def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
         settings.cache_clear()
         strangers.send(settings())
         yield terminal
+        for block in BLOCKS:
+            block.example.namespace.pop("producer", None)  # it would look for this stack, and say so, while it lives
     settings.cache_clear()
 
 
