@@ -104,6 +104,14 @@ METRICS: tuple[MetricDef, ...] = (
         doc="Last offset committed by this process.",
     ),
     MetricDef(
+        name="cosmo_deleted_unread_total",
+        kind="counter",
+        unit="offsets",
+        labels=("topic", "partition"),
+        processes=WORKERS,
+        doc="Offsets that retention deleted before this process had read them; whatever they held was not counted.",
+    ),
+    MetricDef(
         name="cosmo_produce_confirm_seconds",
         kind="histogram",
         unit="seconds",

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchError
+from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.protocol.fetch import FetchRequest
 
 from cosmo.runtime.errors import StopWorker
 from cosmo.runtime.logs import at
 from streams.fetch.batches import Batch, UnreadableError, parse, split
 from streams.fetch.budget import Lease, MemoryBudget
+from streams.fetch.overtaken import Overtaken
 from streams.fetch.records import Records
 from streams.fetch.transactions import Aborted, committed
 
@@ -106,6 +108,7 @@ class Tap:
     def __init__(self, client: Any) -> None:
         self._client = client
         self.responses: dict[Any, Response] = {}
+        self.overtaken = Overtaken()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -117,9 +120,16 @@ class Tap:
             asked = {(topic, number): offset for topic, parts in request.topics for number, offset, _ in parts}
             for topic, partitions in response.topics or ():
                 for number, error_code, _, *told, data in partitions:
-                    if error_code == 0 and data:
-                        self.responses[topic, number] = Response(asked[topic, number], _aborted(told), data)
+                    self._note((topic, number), asked[topic, number], error_code, told, data)
         return response
+
+    def _note(self, key: tuple[str, int], offset: int, error_code: int, told: list[Any], data: bytes) -> None:
+        if error_code == OffsetOutOfRangeError.errno:
+            self.overtaken.refused(key, offset)
+        elif error_code == 0:
+            self.overtaken.answered(key, offset)
+            if data:
+                self.responses[key] = Response(offset, _aborted(told), data)
 
 
 def _aborted(told: Collection[Any]) -> Aborted:
@@ -132,6 +142,7 @@ class Prefetch:
 
     def __init__(self, fetcher: Any, *, most: int, check_crcs: bool) -> None:
         fetcher._client = self._tap = Tap(fetcher._client)
+        self.overtaken = self._tap.overtaken
         fetcher._fetch_max_wait_ms = MAX_WAIT_MS
         fetcher._isolation_level = READ_COMMITTED
         self._fetcher = fetcher

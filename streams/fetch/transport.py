@@ -33,7 +33,8 @@ REVOKE_COMMIT_S = 5.0
 class FetchThread(driver.AIOKafkaConsumerThread):
     """Faust's thread for aiokafka, which reads fetches ahead. Everything here runs in that thread's event loop."""
 
-    _prefetch: Prefetch
+    _prefetch: Prefetch | None = None
+    """None until it has started."""
     _starting: asyncio.Task[Any] | None = None
 
     def give_up(self) -> None:
@@ -56,6 +57,11 @@ class FetchThread(driver.AIOKafkaConsumerThread):
             consumer._fetcher, most=conf.broker_max_poll_records, check_crcs=conf.broker_check_crcs
         )
 
+    def forget(self, tp: TP) -> None:
+        """The partition is another's now. May be called from any thread."""
+        if self._prefetch is not None:
+            self._prefetch.overtaken.forget(tp)
+
     async def _fetch_records(
         self,
         consumer: Any,
@@ -68,6 +74,7 @@ class FetchThread(driver.AIOKafkaConsumerThread):
             return {}
         if consumer._closed or consumer._fetcher._closed:
             raise ConsumerStoppedError
+        assert self._prefetch is not None  # by on_start
         with consumer._fetcher._subscriptions.fetch_context():
             return await self._prefetch.next(active_partitions, timeout or 0.0)
 
@@ -189,6 +196,7 @@ class FetchConsumer(driver.Consumer):
             await asyncio.wait_for(self.commit(), REVOKE_COMMIT_S)
         for tp in revoked:
             self.ledgers.pop(tp, Ledger()).clear()
+            self._thread.forget(tp)  # type: ignore[attr-defined]  # it is ours
         await super().on_partitions_revoked(revoked)
 
     def verify_event_path(self, now: float, tp: TP) -> None:

@@ -15,12 +15,13 @@ from faust.types import TP
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.errors import StopWorker
 from cosmo.runtime.health import Progress
+from cosmo.runtime.metrics import counter
 from cosmo.runtime.settings import Settings
 from streams import topics
 from streams.fetch.handler import Fetch
 from streams.fetch.watch import Watch
 from streams.kafka.admin import create_topics
-from streams.kafka.clients import client_config, group_reader, log_reader
+from streams.kafka.clients import admin, client_config, group_reader, log_reader
 from streams.worker import Worker
 from tests.support.manual_clock import ManualClock
 
@@ -198,6 +199,26 @@ async def test_a_batch_that_cannot_be_read_stops_the_worker_behind_all_that_lies
     running.request_stop()
     await task
     assert committed(settings)[0] == 4
+
+
+async def test_retention_that_overtakes_a_group_is_told(ready: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """Also how much: nothing else would ever say that events were not counted."""
+    settings = quick(ready, topic_partitions=1)
+    fill(settings, 100)
+    skip_to(settings, 10)
+    brokers = admin(settings)  # held: its futures fail when it is collected
+    brokers.delete_records([TopicPartition(topic(settings), 0, 60)])[TopicPartition(topic(settings), 0)].result(BOUND_S)
+    handler = RecordingHandler(at_once)
+    running = worker(settings, handler)
+    task = asyncio.create_task(running.run())
+    await handler.until(lambda: len(handler.seen) == 40)
+    running.request_stop()
+    await task
+    assert handler.seen[0] == (0, 60)
+    assert counter("cosmo_deleted_unread_total").labels(topic(settings), 0)._value.get() == 50
+    (told,) = [record.getMessage() for record in caplog.records if "deleted before" in record.getMessage()]
+    assert "10" in told
+    assert "60" in told
 
 
 async def test_a_later_fetch_that_ends_first_is_not_committed_past_an_earlier_one(ready: Settings) -> None:
