@@ -193,7 +193,7 @@ class Worker:
     async def _watch(self, app: Any) -> None:
         while True:
             committed = {key: app.consumer._committed_offset[key] for key in tuple(self._ready)}
-            await self.watch.look(app.consumer.ledgers, committed)
+            await self.watch.look(app.consumer.ledgers, committed, app.consumer.ends)
             await asyncio.sleep(EVERY_S)
 
     async def _background(self) -> None:

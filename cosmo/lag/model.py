@@ -24,8 +24,9 @@ Oldest = OldestRecord | Literal["nothing", "unread"]
 class PartitionReading:
     """One partition as the brokers describe it. ``problem`` says what they did not tell, and why.
 
-    Log offsets are None where they did not answer. ``committed_offset`` is None where nothing was committed, or, with
-    ``commit_known`` False, where nobody said. ``exists``: whether there is such a topic.
+    Log offsets are None where they did not answer. ``stable_offset`` is where the first open transaction begins, or the
+    end: nobody reads on from there before it has ended. ``committed_offset`` is None where nothing was committed, or,
+    with ``commit_known`` False, where nobody said. ``exists``: whether there is such a topic.
     """
 
     topic: str
@@ -38,6 +39,14 @@ class PartitionReading:
     problem: str = ""
     commit_known: bool = True
     exists: bool = True
+    stable_offset: int | None = None
+
+    @property
+    def held_back(self) -> int:
+        """Offsets behind the start of an open transaction."""
+        if self.stable_offset is None or self.log_end_offset is None:
+            return 0
+        return max(0, self.log_end_offset - self.stable_offset)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +85,8 @@ class PartitionLag:
 
     ``records`` counts offsets from the oldest record not committed to the end of the log: in a compacted topic an upper
     bound. ``seconds`` is the age of that record by its own timestamp. ``deleted_unread`` counts offsets that retention
-    removed before the group read them. ``problem`` is what the brokers did not tell; ``note`` has it too, for people.
+    removed before the group read them, ``held_back`` those that an open transaction lets nobody read. ``problem`` is
+    what the brokers did not tell; ``note`` has it too, for people.
     """
 
     topic: str
@@ -91,6 +101,7 @@ class PartitionLag:
     owner: str
     note: str
     problem: str = ""
+    held_back: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient
@@ -35,22 +35,15 @@ class LagReader:
     def __enter__(self) -> Self:
         config = client_config(self._settings) | QUIET
         self._admin = AdminClient(config)
-        self._log = Consumer(
-            config
-            | SMALL_FETCHES
-            | {
-                "group.id": "unused",  # librdkafka asks for one; without subscribe or commit no group comes to be
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "enable.partition.eof": True,
-            }
-        )
+        self._log = _log(config, "read_committed")
+        self._whole_log = _log(config, "read_uncommitted")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._log.close()
+        self._whole_log.close()
 
     def read(self, groups: Collection[str] = (), *, everyone: bool = False) -> Snapshot:
         """A snapshot of our groups, of those named (patterns allowed), or of everyone's.
@@ -115,12 +108,21 @@ class LagReader:
 
     def _bounds(self, groups: list[GroupReading], deadline: Deadline) -> list[GroupReading]:
         wanted = {(p.topic, p.partition) for group in groups for p in group.partitions if _has_log(p)}
-        bounds = brokers.log_bounds(self._log, wanted, deadline)
-        return [replace(group, partitions=tuple(_bounded(p, bounds) for p in group.partitions)) for group in groups]
+        bounds = brokers.log_bounds(self._whole_log, wanted, deadline)
+        # Ends before stable ends: the other way round what is written meanwhile seems to be held back.
+        told = [at for at, found in bounds.items() if not found.problem]
+        stable = brokers.log_bounds(self._log, told, deadline)
+        return [
+            replace(group, partitions=tuple(_bounded(p, bounds, stable) for p in group.partitions)) for group in groups
+        ]
 
     def _oldest(self, groups: list[GroupReading], deadline: Deadline) -> list[GroupReading]:
-        positions = {at for group in groups for p in group.partitions if (at := _next_position(p)) is not None}
+        """What was aborted is not there; of what may not be read yet, the first."""
+        readings = [p for group in groups for p in group.partitions]
+        positions = {at for p in readings if (at := _next_position(p)) is not None}
         found = oldest_records(self._log, positions, deadline)
+        hidden = {at for p in readings if p.held_back and (at := _next_position(p)) and found[at] == "nothing"}
+        found |= oldest_records(self._whole_log, hidden, deadline)
 
         def seen(reading: PartitionReading) -> PartitionReading:
             at = _next_position(reading)
@@ -130,6 +132,20 @@ class LagReader:
             return replace(reading, oldest=found[at], problem=problem)
 
         return [replace(group, partitions=tuple(seen(p) for p in group.partitions)) for group in groups]
+
+
+def _log(config: Mapping[str, Any], isolation: str) -> Consumer:
+    return Consumer(
+        {
+            **config,
+            **SMALL_FETCHES,
+            "group.id": "unused",  # librdkafka asks for one; without subscribe or commit no group comes to be
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+            "isolation.level": isolation,
+        }
+    )
 
 
 def _unread(
@@ -160,12 +176,22 @@ def _has_log(reading: PartitionReading) -> bool:
     return reading.exists and (not reading.problem or not reading.commit_known)
 
 
-def _bounded(reading: PartitionReading, bounds: dict[brokers.Partition, brokers.Bounds]) -> PartitionReading:
+def _bounded(
+    reading: PartitionReading,
+    bounds: Mapping[brokers.Partition, brokers.Bounds],
+    stable: Mapping[brokers.Partition, brokers.Bounds],
+) -> PartitionReading:
     if not _has_log(reading):
         return reading
-    found = bounds[reading.topic, reading.partition]
-    problem = found.problem or reading.problem
-    return replace(reading, log_start_offset=found.start, log_end_offset=found.end, problem=problem)
+    at = reading.topic, reading.partition
+    found = bounds[at]
+    return replace(
+        reading,
+        log_start_offset=found.start,
+        log_end_offset=found.end,
+        stable_offset=stable[at].end if at in stable else None,
+        problem=found.problem or reading.problem,
+    )
 
 
 def _next_position(reading: PartitionReading) -> Position | None:

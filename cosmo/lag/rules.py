@@ -41,7 +41,8 @@ def standing(reading: PartitionReading) -> Standing:
     3. The log is empty: current, committed or not.
     4. Nothing was ever committed: no commit yet. The whole log is no lag; the group may mean to begin at its end.
     5. The commit is at the end of the log, or beyond it because the topic was made anew: current.
-    6. The log was read from the commit to its end and held nothing (compaction, transaction markers): current.
+    6. The log was read from the commit to its end and held nothing (compaction, aborted transactions): current. What an
+       open transaction holds back is something.
     7. Anything else is behind.
     """
     start, end, committed = reading.log_start_offset, reading.log_end_offset, reading.committed_offset
@@ -76,6 +77,7 @@ def partition_lag(reading: PartitionReading, now: datetime) -> PartitionLag:
         owner=reading.owner,
         note="; ".join(_notes(reading, where, deleted)),
         problem=reading.problem,
+        held_back=reading.held_back,
     )
 
 
@@ -108,6 +110,8 @@ def _notes(reading: PartitionReading, where: Standing, deleted: int) -> Iterator
         yield "records carry no timestamp"
     if reading.problem:
         yield reading.problem
+    if reading.held_back:
+        yield f"a transaction open at offset {reading.stable_offset} holds back {reading.held_back:,}"
     if deleted:
         yield f"{deleted:,} deleted before they were read"
 

@@ -104,6 +104,14 @@ METRICS: tuple[MetricDef, ...] = (
         doc="Last offset committed by this process.",
     ),
     MetricDef(
+        name="cosmo_held_back_records",
+        kind="gauge",
+        unit="records",
+        labels=("topic", "partition"),
+        processes=WORKERS,
+        doc="Offsets that may not be read yet because a transaction before them is open; absent where there is none.",
+    ),
+    MetricDef(
         name="cosmo_deleted_unread_total",
         kind="counter",
         unit="offsets",

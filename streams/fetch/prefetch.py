@@ -109,6 +109,8 @@ class Tap:
         self._client = client
         self.responses: dict[Any, Response] = {}
         self.overtaken = Overtaken()
+        self.ends: dict[tuple[str, int], tuple[int, int]] = {}
+        """How far each partition may be read, which is to the first open transaction, and where it ends."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -119,8 +121,11 @@ class Tap:
         if isinstance(request, FetchRequest):
             asked = {(topic, number): offset for topic, parts in request.topics for number, offset, _ in parts}
             for topic, partitions in response.topics or ():
-                for number, error_code, _, *told, data in partitions:
-                    self._note((topic, number), asked[topic, number], error_code, told, data)
+                for number, error_code, end, *told, data in partitions:
+                    key = topic, number
+                    self._note(key, asked[key], error_code, told, data)
+                    if error_code == 0:
+                        self.ends[key] = told[0], end
         return response
 
     def _note(self, key: tuple[str, int], offset: int, error_code: int, told: list[Any], data: bytes) -> None:
@@ -142,7 +147,7 @@ class Prefetch:
 
     def __init__(self, fetcher: Any, *, most: int, check_crcs: bool) -> None:
         fetcher._client = self._tap = Tap(fetcher._client)
-        self.overtaken = self._tap.overtaken
+        self.overtaken, self.ends = self._tap.overtaken, self._tap.ends
         fetcher._fetch_max_wait_ms = MAX_WAIT_MS
         fetcher._isolation_level = READ_COMMITTED
         self._fetcher = fetcher

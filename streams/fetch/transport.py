@@ -61,6 +61,12 @@ class FetchThread(driver.AIOKafkaConsumerThread):
         """The partition is another's now. May be called from any thread."""
         if self._prefetch is not None:
             self._prefetch.overtaken.forget(tp)
+            self._prefetch.ends.pop(tp, None)
+
+    @property
+    def ends(self) -> Mapping[tuple[str, int], tuple[int, int]]:
+        """How far each partition may be read and where it ends, as the brokers told last. From any thread."""
+        return self._prefetch.ends.copy() if self._prefetch is not None else {}
 
     async def _fetch_records(
         self,
@@ -120,6 +126,11 @@ class FetchConsumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> FetchThread:
         return FetchThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def ends(self) -> Mapping[tuple[str, int], tuple[int, int]]:
+        """As the thread's."""
+        return self._thread.ends  # type: ignore[attr-defined,no-any-return]  # it is ours
 
     def give_up_start(self) -> None:
         """The process is to stop, and does not wait for brokers that may never answer."""

@@ -16,6 +16,7 @@ from confluent_kafka import KafkaException
 from cosmo.runtime.health import Progress
 from cosmo.runtime.metrics import counter, gauge, histogram
 from streams.fetch.handler import Fetch
+from streams.fetch.held_back import HeldBack
 from streams.fetch.ledger import Ledger
 from streams.kafka.lag import OffsetReader, end_offsets, start_offsets
 
@@ -39,6 +40,7 @@ class Watch:
     _committed: dict[Partition, int] = field(default_factory=dict)
     _gone: set[Partition] = field(default_factory=set)
     """Forgotten since the last look began."""
+    _held_back: HeldBack = field(default_factory=HeldBack)
 
     def done(self, fetch: Fetch, seconds: float) -> None:
         """A fetch has ended."""
@@ -57,11 +59,18 @@ class Watch:
         self.progress.forget(part(topic, partition))
         self._committed.pop((topic, partition), None)
         self._gone.add((topic, partition))
+        self._held_back.forget((topic, partition))
         for name in ("cosmo_oldest_unacked_seconds", "cosmo_committed_offset"):
             gauge(name).remove(topic, partition)
 
-    async def look(self, ledgers: Mapping[Partition, Ledger], committed: Mapping[Partition, int | None]) -> None:
-        """Advance every partition that moved since the last look, or has nothing left to read."""
+    async def look(
+        self,
+        ledgers: Mapping[Partition, Ledger],
+        committed: Mapping[Partition, int | None],
+        ends: Mapping[Partition, tuple[int, int]] | None = None,
+    ) -> None:
+        """Advance every partition that moved since the last look, or has nothing left to read. What lies behind
+        an open transaction (``ends``: how far each may be read, and where it ends) is told, and is not our work yet."""
         self._gone.clear()
         bounds = await asyncio.to_thread(_bounds, self.log, list(committed)) if committed and self.log else {}
         now_s = time.monotonic()
@@ -72,6 +81,8 @@ class Watch:
             ledger = ledgers.get(key)
             age_s = ledger.oldest_unacked_s(now_s) if ledger else 0.0
             gauge("cosmo_oldest_unacked_seconds").labels(key[0], key[1]).set(age_s)
+            if ends and key in ends:
+                self._held_back.look(key, *ends[key], now_s)
 
     def close(self) -> None:
         """Let the client go. Faust keeps an app, and with it this object, for the life of the process, and a client

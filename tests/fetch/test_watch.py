@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from confluent_kafka import TopicPartition
 
+from cosmo.runtime import health
 from cosmo.runtime.health import Progress
 from cosmo.runtime.metrics import REGISTRY
+from streams.fetch.held_back import HeldBack
 from streams.fetch.watch import Watch
 from streams.kafka.lag import BEGINNING, END
 
@@ -94,4 +96,28 @@ async def test_a_partition_that_goes_while_the_brokers_are_asked_does_not_stand_
     watch.progress.advance("another")
     now_s[0] = 100.0
     assert watch.progress.judge().healthy
+    assert not scraped()
+
+
+async def test_a_transaction_that_stays_open_is_told_and_nobody_is_restarted_for_it() -> None:
+    """What lies behind it may not be read, so that a worker that has read all before it has nothing to do."""
+    watch, now_s = HeldBack(), 0.0
+    for now_s in (0.0, 30.0):
+        watch.look(PARTITION, 10, 4010, now_s)
+        assert health.notes() == []
+    watch.look(PARTITION, 10, 4010, 60.0)
+    (told,) = health.notes()
+    assert told == "a transaction at behavior-pairs[0]@10, open for 60 s, holds back 4000 records"
+    assert "cosmo_held_back_records" in scraped()
+    watch.look(PARTITION, 20, 4010, 61.0)  # the next one
+    assert health.notes() == []
+    watch.look(PARTITION, 4010, 4010, 62.0)
+    assert "cosmo_held_back_records" not in scraped()
+
+
+async def test_a_partition_that_went_is_not_noted_any_more() -> None:
+    watch = Watch("infer", Progress(), None)
+    await watch.look({}, {PARTITION: 7}, {PARTITION: (7, 9)})
+    assert "cosmo_held_back_records" in scraped()
+    watch.forget(*PARTITION)
     assert not scraped()

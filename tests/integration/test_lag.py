@@ -206,6 +206,27 @@ def test_aborted_transactions_leave_nothing_to_read_and_so_no_lag(
     assert (partition.standing, partition.records, partition.seconds) == (Standing.CURRENT, 0, 0.0)
 
 
+def test_what_an_open_transaction_holds_back_is_lag_and_is_said(
+    settings: Settings, make_topic: Callable[..., str]
+) -> None:
+    """A broker's end for readers of committed records is where the first open transaction begins; all behind it would
+    look as if it were not there."""
+    topic, group = make_topic("open"), settings.topic_prefix + "open"
+    _produce(settings, topic, 3)
+    _commit(settings, group, topic, 3)
+    producer = Producer(client_config(settings) | {"transactional.id": topic})
+    producer.init_transactions(WAIT_S)
+    producer.begin_transaction()
+    producer.produce(topic, b"open", partition=0, timestamp=int((time.time() - AGE_S) * 1000))
+    producer.flush(WAIT_S)
+    _produce(settings, topic, 4)
+    partition = _only(_lag(settings, group))
+    producer.abort_transaction(WAIT_S)
+    assert (partition.standing, partition.records, partition.held_back) == (Standing.BEHIND, 5, 5)
+    assert _is_about(partition.seconds, AGE_S)
+    assert partition.note == "a transaction open at offset 3 holds back 5"
+
+
 def test_a_compacted_topic_counts_from_the_record_that_is_left(
     settings: Settings, make_topic: Callable[..., str]
 ) -> None:

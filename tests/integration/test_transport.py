@@ -201,6 +201,24 @@ async def test_a_batch_that_cannot_be_read_stops_the_worker_behind_all_that_lies
     assert committed(settings)[0] == 4
 
 
+async def test_what_lies_behind_an_open_transaction_is_not_read_before_it_ends_and_is_counted(ready: Settings) -> None:
+    producer = in_transaction(ready)
+    producer.produce(topic(ready), value=b"open", partition=0)
+    producer.flush(BOUND_S)
+    fill(ready, 4)
+    handler = RecordingHandler(at_once)
+    running = worker(ready, handler)
+    task = asyncio.create_task(running.run())
+    await handler.until(lambda: {partition for partition, _ in handler.seen} == {1, 2, 3})
+    async with asyncio.timeout(BOUND_S):
+        while running.app.consumer.ends.get((topic(ready), 0)) != (0, 2):  # noqa: ASYNC110 - Faust tells nobody
+            await asyncio.sleep(0.05)
+    producer.commit_transaction(BOUND_S)
+    await handler.until(lambda: {(0, 0), (0, 1)} <= set(handler.seen))
+    running.request_stop()
+    await task
+
+
 async def test_retention_that_overtakes_a_group_is_told(ready: Settings, caplog: pytest.LogCaptureFixture) -> None:
     """Also how much: nothing else would ever say that events were not counted."""
     settings = quick(ready, topic_partitions=1)
