@@ -9,12 +9,16 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
+from cosmo.runtime import logs
 from cosmo.runtime.errors import StopWorker
 from cosmo.runtime.logs import at
 from cosmo.runtime.metrics import counter
 from streams.fetch.handler import Bad, Fetch
 from streams.kafka.producer import ConfirmingProducer, Headers
+
+log = logs.get(__name__)
 
 PREFIX = "__streams.errors."
 MAX_MESSAGE_CHARS = 500
@@ -61,6 +65,7 @@ class DeadLetters:
         """Queue one dead letter of ``topic`` (its full name, prefix included) when there is room."""
         headers = _headers(topic, partition, bad)
         sent = await self._producer.enqueue(f"{topic}.dlq", bad.record.value, key=bad.record.key, headers=headers)
+        sent.add_done_callback(partial(_name_unsent, at(topic, partition, bad.record.offset)))
         counter("cosmo_dead_letters_total").labels(topic=topic, reason=bad.reason).inc()
         return sent
 
@@ -77,6 +82,12 @@ class DeadLetters:
                 advice="Mend the producer. To let such records go to the dead letters (`cosmo dlq list`), start the "
                 "worker once with COSMO_DEAD_LETTER_RATIO=1.",
             )
+
+
+def _name_unsent(record: str, sent: asyncio.Future[None]) -> None:
+    """What stops the worker says which topic failed; this, of which record."""
+    if not sent.cancelled() and (error := sent.exception()) is not None:
+        log.error("a dead letter was not taken", record=record, error=str(error))
 
 
 def _such(fetch: Fetch, bad: Sequence[Bad]) -> str:

@@ -11,7 +11,7 @@ from typing import Self
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from cosmo.runtime.deadline import Deadline
-from cosmo.runtime.errors import CosmoError
+from cosmo.runtime.errors import CosmoError, StopWorker
 from cosmo.runtime.settings import Settings
 from streams.kafka.clients import QUIET, client_config
 
@@ -41,7 +41,8 @@ class ConfirmingProducer:
     """An idempotent producer (acks=all) whose sends are futures of the running event loop.
 
     Records of one partition are written in the order sent. A future ends with None when all in-sync replicas have
-    the record, or with `SinkUnconfirmed`. Use it as an async context manager: leaving it waits for the queue to drain.
+    the record, with `SinkUnconfirmed`, or with StopWorker where the topic takes no such record. Use it as an async
+    context manager: leaving it waits for the queue to drain.
     """
 
     def __init__(self, settings: Settings, *, linger_ms: float = 5.0) -> None:
@@ -158,7 +159,16 @@ def _settle(confirmed: asyncio.Future[None], error: KafkaError | None, topic: st
     if error is None:
         confirmed.set_result(None)
     else:
-        reason = KafkaException(error)
-        failure = SinkUnconfirmed(f"{topic} did not confirm a record: {error.str()}.", advice="Look at the brokers.")
-        failure.__cause__ = reason
+        failure = _failure(error, topic)
+        failure.__cause__ = KafkaException(error)
         confirmed.set_exception(failure)
+
+
+def _failure(error: KafkaError, topic: str) -> CosmoError:
+    if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:  # a restart would meet the same record again, and again
+        return StopWorker(
+            f"{topic} does not take a record, for its size: {error.str()}.",
+            advice="Raise the topic's max.message.bytes (of a dead-letter topic to 100663296, as `cosmo topics create` "
+            "makes it), then start again.",
+        )
+    return SinkUnconfirmed(f"{topic} did not confirm a record: {error.str()}.", advice="Look at the brokers.")

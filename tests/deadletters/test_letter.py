@@ -26,6 +26,7 @@ class CapturingProducer:
 
     async def enqueue(self, topic: str, value: bytes | None, *, key: bytes | None, headers: Any) -> Any:
         self.headers = headers
+        return asyncio.get_running_loop().create_future()
 
 
 def written(headers: list[tuple[str, bytes | None]]) -> list[tuple[str, bytes | None]]:

@@ -7,6 +7,7 @@ import os
 
 import pytest
 from confluent_kafka import Message, Producer
+from confluent_kafka.cimpl import NewTopic
 
 from cosmo.runtime.errors import StopWorker
 from cosmo.runtime.health import Progress
@@ -18,7 +19,7 @@ from streams import topics
 from streams.fetch.watch import Watch
 from streams.ingest import handler
 from streams.kafka.admin import create_topics
-from streams.kafka.clients import client_config, group_reader, log_reader
+from streams.kafka.clients import admin, client_config, group_reader, log_reader
 from streams.kafka.dead_letters import DeadLetters
 from streams.kafka.lag import total_lag
 from streams.kafka.producer import ConfirmingProducer
@@ -31,6 +32,11 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def registry(settings: Settings) -> Registry:
+    return made(settings)
+
+
+def made(settings: Settings) -> Registry:
+    """The topics that do not exist yet, and a registry that knows the schemas."""
     create_topics(settings)
     registry = Registry(settings)
     for topic in ("query-purchase", "co-purchase", "pair-counts", "behavior-pairs"):
@@ -113,6 +119,41 @@ async def test_a_bad_record_as_large_as_the_topic_takes_is_a_dead_letter_too(
     for letter in letters:
         assert_same_record(letter, originals[int(header(letter, "offset"))])
     assert len(letters) == 2
+
+
+def odd_repeats(settings: Settings) -> None:
+    """3 MB at random, 13 times over: small for a window that reaches back as far, and 39 MB for ours."""
+    producer = Producer(
+        client_config(settings)
+        | {"compression.type": "zstd", "compression.level": 12, "message.max.bytes": 100_000_000}
+    )
+    producer.produce(settings.topic_prefix + "query-purchase", value=os.urandom(3_000_000) * 13, partition=0)
+    assert producer.flush(60.0) == 0
+
+
+async def test_a_bad_record_that_its_sender_has_compressed_better_is_a_dead_letter_too(
+    settings: Settings, registry: Registry
+) -> None:
+    odd_repeats(settings)
+    await ingest_all(settings, registry)
+    (original,), (letter,) = read_all(settings, "query-purchase"), read_all(settings, "query-purchase.dlq")
+    assert_same_record(letter, original)
+
+
+async def test_a_dead_letter_that_its_topic_does_not_take_stops_the_worker_and_names_the_record(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As dead-letter topics do that somebody else has made. Started again, it would meet the record again."""
+    name = settings.topic_prefix + "query-purchase"
+    brokers = admin(settings)  # held: its futures fail when it is collected
+    small = NewTopic(f"{name}.dlq", settings.topic_partitions, 1, config={"max.message.bytes": "1000000"})
+    brokers.create_topics([small])[small.topic].result(30.0)
+    registry = made(settings)
+    odd_repeats(settings)
+    with pytest.raises(StopWorker, match=rf"{name}\.dlq does not take a record, for its size.*max\.message\.bytes"):
+        await ingest_all(settings, registry)
+    assert [f"{name}[0]@0" in text for text in caplog.messages if "not taken" in text] == [True]
+    assert await lag(settings) == 1
 
 
 def assert_same_record(letter: Message, original: Message) -> None:
