@@ -33,11 +33,14 @@ def rest(stream: Stream, account: Account, look: Callable[[], None]) -> float:
     more. Returns the seconds it took."""
     began_s = time.monotonic()
     lags: dict[str, int | None] = {}
+    out = False
     while time.monotonic() < began_s + REST_S:
         look()
         lags = {stage: stream.lag(stage) for stage in stream.workers}
-        if all(lag == 0 for lag in lags.values()) and account.everything_is_out():
+        read = all(lag == 0 for lag in lags.values())
+        if read and out:
             return time.monotonic() - began_s
+        out = read and account.everything_is_out()  # before the lags: the last pairs may have come out after them
         time.sleep(0.5)
     missing = [line for check in account.checks for line in check()[:SHOWN]]
     raise AssertionError(f"no rest after {REST_S:.0f} s: lags {lags}, {stream.crew.deaths}, {missing}")
