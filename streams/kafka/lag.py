@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -38,6 +38,33 @@ async def total_lag(reader: Consumer, topic: str, partitions: int) -> int | None
         return await known_lag(reader, topic, partitions)
     except LagUnknown:
         return None
+
+
+class LagOf:
+    """`known_lag` for as long as a process lives. One call at a time.
+
+    Each failure is the end of the client that met it. Once brokers have been restarted, librdkafka 2.16 now and then
+    lets `committed` time out for ever, with every broker there; a new client is told at once.
+    """
+
+    def __init__(self, connect: Callable[[], Consumer]) -> None:
+        self._connect = connect
+        self._reader: Consumer | None = None
+
+    async def __call__(self, topic: str, partitions: int) -> int:
+        if self._reader is None:
+            self._reader = self._connect()
+        try:
+            return await known_lag(self._reader, topic, partitions)
+        except LagUnknown:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Let the client go; the next call has another."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            await asyncio.to_thread(reader.close)
 
 
 class OffsetReader(Protocol):

@@ -27,7 +27,7 @@ from streams.fetch.handler import Fetch
 from streams.kafka import growth
 from streams.kafka.clients import group_reader
 from streams.kafka.dead_letters import DeadLetters
-from streams.kafka.lag import known_lag
+from streams.kafka.lag import LagOf
 from streams.kafka.producer import ConfirmingProducer
 from streams.sampling.admission import Budget, Window
 from streams.sampling.blocks_in import decode, voucher_blocks
@@ -196,10 +196,10 @@ def build(
 ) -> SampleHandler:
     """The handler as the worker runs it."""
     prefix, pairs_topic = settings.topic_prefix, settings.topic_prefix + topics.BEHAVIOR_PAIRS.name
-    commits = group_reader(settings, topics.group("infer", settings.topic_prefix))
+    known_lag = LagOf(lambda: group_reader(settings, topics.group("infer", settings.topic_prefix)))
 
     async def lag() -> int:
-        return await known_lag(commits, pairs_topic, handler.pairs_partitions)
+        return await known_lag(pairs_topic, handler.pairs_partitions)
 
     releaser = Releaser(
         producer=producer,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka.admin import AdminClient
 
 from cosmo.runtime.settings import Settings
@@ -24,7 +24,7 @@ from cosmo.stack.stack import Stack
 from schemas.registry import Registry
 from streams import topics
 from streams.kafka.clients import client_config, group_reader
-from streams.kafka.lag import total_lag
+from streams.kafka.lag import LagOf, LagUnknown
 from tests.faults.processes import Crew, Running
 from tests.faults.world import Event
 
@@ -59,7 +59,7 @@ class Stream:
     model: Running
     workers: Mapping[str, Sequence[Running]]
     registry: Registry = field(init=False)
-    readers: dict[str, Consumer] = field(default_factory=dict)
+    lags: dict[str, LagOf] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.registry = Registry(self.settings)
@@ -67,20 +67,20 @@ class Stream:
     def close(self) -> None:
         """Let the clients go, before their servers do."""
         self.registry.close()
-        for reader in self.readers.values():
-            reader.close()
-        self.readers.clear()
+        for lag in self.lags.values():
+            asyncio.run(lag.close())
+        self.lags.clear()
 
     def lag(self, process: str) -> int | None:
         """Records that the group of a process has not committed; None while the brokers do not tell."""
         prefix = self.settings.topic_prefix
-        if process not in self.readers:
-            self.readers[process] = group_reader(self.settings, topics.group(process, prefix))
-        lags = [
-            asyncio.run(total_lag(self.readers[process], prefix + topic.name, PARTITIONS))
-            for topic in topics.CONSUMED[process]
-        ]
-        return None if None in lags else sum(lag or 0 for lag in lags)
+        if process not in self.lags:
+            self.lags[process] = LagOf(lambda: group_reader(self.settings, topics.group(process, prefix)))
+        known_lag = self.lags[process]
+        try:
+            return sum(asyncio.run(known_lag(prefix + topic.name, PARTITIONS)) for topic in topics.CONSUMED[process])
+        except LagUnknown:
+            return None
 
     def owned_by_workers(self) -> bool:
         """Whether every partition of every stage has a worker."""
