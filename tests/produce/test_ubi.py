@@ -14,8 +14,8 @@ from cosmo.produce.formats import Format, outcomes
 from cosmo.produce.lines import numbered
 from cosmo.produce.ubi.actions import NAMES, Actions, canonical
 from cosmo.runtime.errors import CosmoError
-from schemas.records import Action
-from tests.produce.examples import passed, product, read, refusals, sendable, text, ubi_event, ubi_query
+from schemas.records import Action, Product
+from tests.produce.examples import AT, passed, product, read, refusals, sendable, text, ubi_event, ubi_query
 
 
 def test_an_event_is_joined_to_its_query() -> None:
@@ -89,6 +89,16 @@ ACCEPTED: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "camel case, as older clients write": (
         [{"queryId": "q-1", "userQuery": "rain coat", "clientId": "c-1"}, ubi_event()], {"query": "rain coat"},
     ),
+    "the event in camel case": (
+        [ubi_query(), {"actionName": "purchase", "queryId": "q-1", "timestamp": AT, "eventAttributes": {
+            "sessionId": "s-9", "object": {"objectId": "B02", "productTitle": "Boots"}}}],
+        {"session_id": "s-9", "action": Action.PURCHASE, "product": Product(product_id="B02", title="Boots")},
+    ),
+    "attributes in camel case where the others are null": (
+        [ubi_query(), b'{"action_name": "click", "query_id": "q-1", "timestamp": 1772366400250,'
+                      b' "event_attributes": null, "eventAttributes": {"object": {"object_id": "B01", "title": "t"}}}'],
+        {"action": Action.CLICK},
+    ),
     "milliseconds": ([ubi_query(), ubi_event(timestamp=1772366400250)], {}),
     "no time zone, which OpenSearch takes for UTC": (
         [ubi_query(), ubi_event(timestamp="2026-03-01T12:00:00.250")],
@@ -122,6 +132,10 @@ SHOWN: dict[str, tuple[dict[str, Any], tuple[str, str, str | None, str | None]]]
     "object_detail": (
         {"title": " ", "object_detail": {"name": "Umbrella", "product_type": "umbrella", "category": "Rain"}},
         ("B01", "Umbrella", "umbrella", "Rain"),
+    ),
+    "objectDetail": (
+        {"title": None, "objectDetail": {"productName": "Umbrella", "productType": "umbrella"}},
+        ("B01", "Umbrella", "umbrella", None),
     ),
     "object_detail before the description": (
         {"title": None, "description": "Red.", "object_detail": {"title": "Umbrella"}},
@@ -171,6 +185,10 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
     "no title": (ubi_event(object={"title": None}), "no_title", "give the products with --products"),
     "title as a number": (ubi_event(object={"title": 3}), "wrong_type", "event_attributes.object.title is a number"),
     "a post": (ubi_event(object={"object_id_type": "post"}), "not_a_product", "'post'"),
+    "a post, in camel case": (ubi_event(object={"objectIdType": "post"}), "not_a_product", "objectIdType is 'post'"),
+    "attributes in camel case as text": (
+        ubi_event(event_attributes=None, eventAttributes="{}"), "wrong_type", "eventAttributes is a string",
+    ),
     "no timestamp": (ubi_event(timestamp=None), "missing_field", "timestamp is not there"),
     "bad timestamp": (ubi_event(timestamp="yesterday"), "bad_time", "timestamp is not ISO 8601"),
     "seconds with a fraction": (ubi_event(timestamp=1772366400.25), "wrong_type", "timestamp is a number"),

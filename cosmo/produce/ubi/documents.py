@@ -10,14 +10,16 @@ from typing import Any
 from cosmo.produce.outcomes import LineReason, LineRefused
 from cosmo.produce.times import instant
 from cosmo.produce.ubi.actions import Actions
-from cosmo.produce.ubi.fields import Fields, identifier, needed, part, text
+from cosmo.produce.ubi.fields import Fields, identifier, needed, part, text, written
 from schemas.errors import Reason
 from schemas.records import Action, Product, QueryPurchase
 
 ACTION, QUERY_ID, USER_QUERY = ("action_name", "actionName"), ("query_id", "queryId"), ("user_query", "userQuery")
 SESSION, CLIENT = ("session_id", "sessionId"), ("client_id", "clientId")
-TITLE = ("title", "name", "product_name", "product_title")
-TYPE = ("product_type", "type")
+ATTRIBUTES, DETAIL = ("event_attributes", "eventAttributes"), ("object_detail", "objectDetail")
+ID_TYPE = ("object_id_type", "objectIdType")
+TITLE = ("title", "name", "product_name", "productName", "product_title", "productTitle")
+TYPE = ("product_type", "productType", "type")
 OTHER_OBJECTS = frozenset({"user", "post", "comment", "video"})
 """The kinds of object that UBI names beside ``product``."""
 
@@ -83,7 +85,7 @@ def _search(found: Fields) -> Query:
 
 def _searched(found: Fields, action: Action, event_id: str | None) -> Searched:
     query_id, session = text(found, *QUERY_ID), _session(found)
-    product = _product(part(found, "event_attributes"))
+    product = _product(found)
     if found.get("timestamp") is None:
         raise LineRefused(LineReason.MISSING_FIELD, "timestamp is not there")
     at = instant(found["timestamp"], "timestamp", zone=UTC)
@@ -99,14 +101,15 @@ def _searched(found: Fields, action: Action, event_id: str | None) -> Searched:
     return Searched(query_id=query_id, record=record)
 
 
-def _product(attributes: Fields) -> Product:
-    where = "event_attributes.object."
-    shown = part(attributes, "object", "event_attributes.")
-    detail = shown.get("object_detail")
+def _product(found: Fields) -> Product:
+    attributes = written(found, *ATTRIBUTES)
+    where = f"{attributes}.object."
+    shown = part(part(found, attributes), "object", f"{attributes}.")
+    detail = shown.get(written(shown, *DETAIL))
     more: Fields = detail if type(detail) is dict else {}
-    kind = text(shown, "object_id_type", where=where)
+    kind = text(shown, *ID_TYPE, where=where)
     if kind in OTHER_OBJECTS:
-        raise LineRefused(LineReason.NOT_A_PRODUCT, f"{where}object_id_type is {kind!r}")
+        raise LineRefused(LineReason.NOT_A_PRODUCT, f"{where}{written(shown, *ID_TYPE)} is {kind!r}")
     return Product(
         product_id=needed(identifier(shown, "object_id", "objectId", where=where), f"{where}object_id"),
         title=_title(shown, more, where) or "",
@@ -126,8 +129,9 @@ def _either(shown: Fields, more: Fields, names: tuple[str, ...], where: str) -> 
 
 def _session(found: Fields) -> str | None:
     """The session, where older logs have it too; else the client, who is at most as many as the sessions."""
-    inner = found.get("event_attributes")
-    nested = text(inner, *SESSION, where="event_attributes.") if type(inner) is dict else None
+    attributes = written(found, *ATTRIBUTES)
+    inner = found.get(attributes)
+    nested = text(inner, *SESSION, where=f"{attributes}.") if type(inner) is dict else None
     return text(found, *SESSION) or nested or text(found, *CLIENT)
 
 

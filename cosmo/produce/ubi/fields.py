@@ -10,6 +10,11 @@ from cosmo.produce.outcomes import LineReason, LineRefused
 Fields = dict[str, Any]
 
 
+def written(found: Fields, *names: str) -> str:
+    """The first of these names whose field is there and not null; else the first name, which 1.3 has."""
+    return next((name for name in names if found.get(name) is not None), names[0])
+
+
 def text(found: Fields, *names: str, where: str = "") -> str | None:
     """The first of these fields that holds more than spaces. Raises LineRefused (wrong_type) for what is no string."""
     for name in names:
