@@ -45,7 +45,7 @@ class EmptiedAgain(FeatureFailure):
 
 
 class LogUnreadable(FeatureFailure):
-    """Most of the log of intents could not be read, so that the store says next to nothing of what is known."""
+    """What could not be read of the log of intents is missing in the store, and another registry may know it."""
 
 
 class UnusableIntent(FeatureFailure):

@@ -27,12 +27,14 @@ from features.online.store import OnlineStore, Ref
 from features.online.writer import Writer
 from inference.entities import entities_of
 from schemas.codec import Codec
+from schemas.errors import Reason
 from schemas.records import EntityIntent, Intent
 from schemas.registry import SchemaLookup
 
 log = logs.get(__name__)
 Progress = Callable[[int, int], None]
 """Told how many offsets have been passed, of how many; the log is read twice, and once more if rows are damaged."""
+OF_ANOTHER_REGISTRY = (Reason.UNKNOWN_SCHEMA, Reason.SCHEMA_NOT_LOOKED_UP)
 MENDED_AT_ONCE = 2_000
 """Damaged rows whose states are held while the log is read for them: 20 to 60 MB."""
 
@@ -46,6 +48,8 @@ class Rebuilt:
     retracted: int = 0
     unusable: int = 0
     """Records that cannot be read or say nothing that could be stored; the log names each."""
+    unknown_schema: int = 0
+    """Those of them that a registry with their schema would let us read."""
     rows: set[Ref] = field(default_factory=set)
     damaged: set[Ref] = field(default_factory=set)
     """Rows that could not be read, and are written anew; they are among ``rows``."""
@@ -60,13 +64,16 @@ class Rebuild:
     store: OnlineStore
     writer: Writer
     progress: Progress = lambda _passed, _total: None
+    leave_out_unreadable: bool = False
+    """Let readers in whatever could not be read."""
     done: Rebuilt = field(default_factory=Rebuilt)
     _passed: int = 0
     _readings: int = 2
 
     async def run(self) -> Rebuilt:
         """1. find what is retracted, 2. merge everything, 3. write damaged rows anew, 4. mark Redis as applied, which
-        lets readers in. Raises EmptiedAgain when it was emptied meanwhile, LogUnreadable when most was unusable."""
+        lets readers in. Raises EmptiedAgain when it was emptied meanwhile, LogUnreadable when readers would miss what
+        another registry can read, or most of the log."""
         life = await persistently(self.store.life, dependency="online store")
         latest = await asyncio.to_thread(self._latest)
         batches = self.log.records(self._pass)
@@ -75,12 +82,8 @@ class Rebuild:
         damaged = list(self.done.damaged)
         for start in range(0, len(damaged), MENDED_AT_ONCE):
             await self._mend(damaged[start : start + MENDED_AT_ONCE], latest)
-        if self.done.unusable > self.done.intents + self.done.retracted:
-            raise LogUnreadable(
-                f"{self.done.unusable:,} of {self.done.records:,} records of {self.log.topic} could not be used; the "
-                "log names each. Readers are not let in.",
-                advice="Check that SCHEMA_REGISTRY_URL is the registry that they were written with, and run it again.",
-            )
+        if not self.leave_out_unreadable:
+            _check(self.done, self.log.topic)
         await persistently(lambda: self._mark(life), dependency="online store")
         return self.done
 
@@ -117,8 +120,9 @@ class Rebuild:
         return states
 
     def _entity_intents(self, records: Sequence[Record], latest: Latest, done: Rebuilt) -> Iterator[EntityIntent]:
-        def unusable() -> None:
+        def unusable(reason: Reason | None = None) -> None:
             done.unusable += 1
+            done.unknown_schema += reason in OF_ANOTHER_REGISTRY
 
         for record, intent in decoded(self.codec, self.log.topic, records, unusable):
             retracted = latest.retracted(record)
@@ -137,6 +141,17 @@ class Rebuild:
         self.progress(self._passed, self._readings * self.log.offsets)
 
 
+def _check(done: Rebuilt, topic: str) -> None:
+    """Bytes that nobody can read are lost, and no reason to keep readers out; a schema may be in another registry."""
+    if done.unknown_schema or done.unusable > done.intents + done.retracted:
+        raise LogUnreadable(
+            f"{done.unusable:,} of {done.records:,} records of {topic} could not be used, {done.unknown_schema:,} of "
+            "them as the registry does not know their schema; the log names each. Who was to be let in stays out.",
+            advice="Check that SCHEMA_REGISTRY_URL is the registry that they were written with, and run it again; "
+            "--leave-out-unreadable serves what could be read.",
+        )
+
+
 def checked(intent: Intent, *, retracted: bool) -> Iterable[EntityIntent]:
     """What the intent says of each of its entities. Raises UnusableIntent."""
     made = [
@@ -148,15 +163,18 @@ def checked(intent: Intent, *, retracted: bool) -> Iterable[EntityIntent]:
     return made
 
 
-async def rebuild(settings: Settings, registry: SchemaLookup, progress: Progress) -> Rebuilt:
+async def rebuild(
+    settings: Settings, registry: SchemaLookup, progress: Progress, *, leave_out_unreadable: bool = False
+) -> Rebuilt:
     """Rebuild the features of these settings. While Redis is away it waits.
 
-    Raises CosmoError when Kafka or the registry does not answer, StoreRefused, EmptiedAgain.
+    Raises CosmoError when Kafka or the registry does not answer, StoreRefused, EmptiedAgain, LogUnreadable.
     """
     store = connect(settings)
     try:
         with IntentLog(settings) as intents:
             writer = Writer(store, merge_rule(settings))
-            return await Rebuild(intents, intents_codec(registry), store, writer, progress).run()
+            codec = intents_codec(registry)
+            return await Rebuild(intents, codec, store, writer, progress, leave_out_unreadable).run()
     finally:
         await store.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from cosmo.cli.output import AsJson, print_json
@@ -46,12 +48,20 @@ def apply_command(as_json: AsJson = False) -> None:
 
 
 @app.command("rebuild")
-def rebuild_command(as_json: AsJson = False) -> None:
+def rebuild_command(
+    leave_out_unreadable: Annotated[
+        bool, typer.Option("--leave-out-unreadable", help="Let readers in though parts of the log could not be read.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Fill an emptied Redis from the log of intents, or write its damaged rows anew, while the stream goes on.
 
     If Redis was emptied, readers are answered with 503 until it is done. May be run at any time, and again after it was
     interrupted: what is there already is not written twice. Run it also after COSMO_FEATURES_TOP_K or
     COSMO_FEATURES_HALF_LIFE_S changed.
+
+    It fails, and readers stay out, where the registry does not know the schema of a record, or most records are
+    unusable: serving what is left would pass for all that is known.
 
     Examples: cosmo features rebuild    cosmo features rebuild --json | jq .rows
     """
@@ -64,12 +74,13 @@ def rebuild_command(as_json: AsJson = False) -> None:
     from schemas.registry import Registry
 
     with closing(Registry(settings())) as registry, progress("reading the log twice") as passed:
-        done = asyncio.run(rebuild(settings(), registry, passed))
+        done = asyncio.run(rebuild(settings(), registry, passed, leave_out_unreadable=leave_out_unreadable))
     figures = {
         "records": done.records,
         "intents": done.intents,
         "retracted": done.retracted,
         "unusable": done.unusable,
+        "unknown_schema": done.unknown_schema,
         "rows": len(done.rows),
         "damaged": len(done.damaged),
     }

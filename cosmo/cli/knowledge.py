@@ -12,6 +12,7 @@ import typer
 from cosmo.cli.output import AsJson, print_json, print_table
 
 if TYPE_CHECKING:
+    from schemas.errors import Reason
     from schemas.records import Intent
 
 app = typer.Typer(help="Count and export the knowledge graph.", no_args_is_help=True)
@@ -83,7 +84,7 @@ def _current() -> Iterator[tuple[Iterator[list[Intent]], Callable[[], int]]]:
 
     read = unreadable = 0
 
-    def failed() -> None:
+    def failed(_: Reason) -> None:
         nonlocal unreadable
         unreadable += 1
 

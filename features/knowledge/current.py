@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from features.knowledge.fold import Latest
-from features.knowledge.log import IntentLog, decoded
+from features.knowledge.log import IntentLog, Unreadable, decoded
 from schemas.codec import Codec
 from schemas.records import Intent
 
@@ -14,7 +14,7 @@ Progress = Callable[[int, int], None]
 
 
 def current_intents(
-    log: IntentLog, codec: Codec[Intent], progress: Progress, unreadable: Callable[[], None]
+    log: IntentLog, codec: Codec[Intent], progress: Progress, unreadable: Unreadable
 ) -> Iterator[list[Intent]]:
     """Batches of intents, each key once."""
     passed, total = 0, 2 * log.offsets

@@ -13,7 +13,7 @@ from cosmo.runtime import logs
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.settings import Settings
 from schemas.codec import Codec
-from schemas.errors import Undecodable
+from schemas.errors import Reason, Undecodable
 from schemas.records import Intent
 from schemas.registry import SchemaLookup
 from streams import topics
@@ -28,6 +28,8 @@ ANSWER_S = 10.0
 log = logs.get(__name__)
 Seen = Callable[[int], None]
 """Told how many more offsets have been passed."""
+Unreadable = Callable[[Reason], None]
+"""Told why one more record could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ class IntentLog:
 
 
 def decoded(
-    codec: Codec[Intent], topic: str, records: Iterable[Record], unreadable: Callable[[], None]
+    codec: Codec[Intent], topic: str, records: Iterable[Record], unreadable: Unreadable
 ) -> Iterator[tuple[Record, Intent]]:
     """The intents of the records that hold one; what cannot be read is logged by its place, and ``unreadable`` told."""
     for record in records:
@@ -134,7 +136,7 @@ def decoded(
         except Undecodable as error:
             where = logs.at(topic, record.partition, record.offset)
             log.warning("record cannot be read", record=where, reason=str(error.reason), detail=error.detail)
-            unreadable()
+            unreadable(error.reason)
 
 
 def intents_codec(registry: SchemaLookup) -> Codec[Intent]:

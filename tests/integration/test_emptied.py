@@ -148,6 +148,24 @@ async def test_a_rebuild_that_can_read_next_to_nothing_lets_nobody_in(ready: Set
         await look_up(ready)
 
 
+async def test_what_another_registry_could_read_keeps_readers_out_until_somebody_does_without_it(
+    ready: Settings,
+) -> None:
+    log = Log(ready)
+    log.write(evidence(1, 2, 3))
+    log.raw(topics.INTENTS, "i/p", id_frame(7_000_000) + b"body")
+    log.raw(topics.INTENTS, "junk", b"junk")
+    log.flush()
+    with pytest.raises(LogUnreadable, match="1 of them as the registry"):
+        await rebuilt(ready)
+    with pytest.raises(NotApplied):
+        await look_up(ready)
+    with closing(Registry(ready)) as registry:
+        done = await rebuild(ready, registry, lambda *_: None, leave_out_unreadable=True)
+    assert (done.intents, done.unusable, done.unknown_schema) == (3, 2, 1)
+    await look_up(ready)
+
+
 async def test_an_empty_store_lacks_nothing_while_the_stream_still_brings_everything(ready: Settings) -> None:
     assert await may_be_marked(ready.model_copy(update={"topic_prefix": "topics.that.were.never.made."}))
     assert await may_be_marked(ready)

@@ -211,7 +211,7 @@ async def test_a_zombies_late_record_lowers_neither_what_is_served_nor_what_comp
 def left_by_compaction(settings: Settings) -> list[Intent]:
     """Of each key the last record."""
     with closing(Registry(settings)) as registry, IntentLog(settings) as log:
-        batches = current_intents(log, intents_codec(registry), lambda _passed, _total: None, lambda: None)
+        batches = current_intents(log, intents_codec(registry), lambda _passed, _total: None, lambda _: None)
         return [one for batch in batches for one in batch]
 
 
@@ -233,6 +233,7 @@ async def test_readers_wait_for_the_end_of_a_rebuild_and_the_command_reports(
         "intents": 1,
         "retracted": 1,
         "unusable": 1,
+        "unknown_schema": 0,
         "rows": 2,
         "damaged": 0,
     }
