@@ -96,6 +96,18 @@ def hashes(texts: pl.Series, kind: str) -> pl.Series:
     return framed.select(plh.col("text").nchash.xxh3_64())["text"]
 
 
+def session_hashes(session_ids: pl.Series, key: str = "") -> pl.Series:
+    """`session_hash` of each; with a ``key``, of what BLAKE3 makes of key and id.
+
+    Sessions are counted by their smallest hashes. A shopper's client chooses its own id, and xxh3 is nobody's secret:
+    256 ids sought out for their hashes would count as millions. Without the key there is nothing to seek them by.
+    """
+    if key:
+        keyed = pl.DataFrame({"id": session_ids}).select(id=pl.concat_str(pl.lit(key), "id"))
+        session_ids = keyed.select(plh.col("id").chash.blake3())["id"]
+    return hashes(session_ids, SESSION)
+
+
 def to_ipc(frame: pl.DataFrame) -> bytes:
     """Arrow IPC stream, not compressed: the producer compresses whole batches, in a thread of its own."""
     out = io.BytesIO()

@@ -110,6 +110,12 @@ class Settings(BaseSettings):
     listen_host: str = Field("127.0.0.1", description="Address that /metrics, /healthz and the lookup API listen on.")
     worker_port: int = Field(0, ge=0, description="/metrics and /healthz of a worker; 0: its default (see docs).")
 
+    # counting
+    session_key: SecretStr = Field(
+        SecretStr(""),
+        description="Hashed with session ids, so that none can be chosen to count for many; one for all of ingest.",
+    )
+
     # sampling
     sample_query_sessions: int = Field(
         3, ge=1, description="k of k-anonymity: a query that fewer sessions have used goes to no model and no feature."

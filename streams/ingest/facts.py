@@ -18,11 +18,11 @@ from streams.blocks import (
     PRODUCT,
     PRODUCTS,
     QUERY,
-    SESSION,
     TOTALS_HEAD,
     FactAction,
     HeadCode,
     hashes,
+    session_hashes,
 )
 from streams.text import normalized
 
@@ -98,9 +98,10 @@ class _Cut:
         return self.rows[np.flatnonzero(mine if also is None else mine | also)]
 
 
-def from_searches(rows: pl.DataFrame) -> Combined:
+def from_searches(rows: pl.DataFrame, session_key: str = "") -> Combined:
     """Facts of search events. ``rows``: event_time (ms), session_id, query, action (`FactAction`), and the product's
-    product_id, title, product_type, category. A query that is empty once normalized is not among them."""
+    product_id, title, product_type, category. A query that is empty once normalized is not among them. ``session_key``:
+    see `streams.blocks.session_hashes`."""
     queries = _coded(rows["query"])
     texts = queries.distinct.to_frame("q").select(normalized(pl.col("q")))["q"]
     hashed = hashes(texts, QUERY)
@@ -112,7 +113,7 @@ def from_searches(rows: pl.DataFrame) -> Combined:
             "other": other,
             "bucket": (rows["event_time"] // DAY_MS).cast(pl.Int32),
             "action": rows["action"],
-            "session": hashes(rows["session_id"], SESSION),
+            "session": session_hashes(rows["session_id"], session_key),
         },
         schema=FACTS,
     ).unique()
@@ -125,10 +126,10 @@ def from_searches(rows: pl.DataFrame) -> Combined:
     )
 
 
-def from_orders(rows: pl.DataFrame) -> Combined:
+def from_orders(rows: pl.DataFrame, session_key: str = "") -> Combined:
     """Facts of orders. ``rows``: event_time (ms), session_id, items (a list of product_id, title, product_type and
-    category, each product once an order)."""
-    flat = rows.with_columns(session=hashes(rows["session_id"], SESSION)).with_row_index("order")
+    category, each product once an order). ``session_key``: as in `from_searches`."""
+    flat = rows.with_columns(session=session_hashes(rows["session_id"], session_key)).with_row_index("order")
     flat = flat.explode("items").unnest("items")
     flat = flat.with_columns(
         product=hashes(flat["product_id"], PRODUCT),

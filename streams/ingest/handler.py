@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -156,16 +157,21 @@ def build(
     settings: Settings, producer: ConfirmingProducer, dead_letters: DeadLetters, registry: SchemaLookup
 ) -> IngestHandler:
     """The handler as the worker runs it."""
-    prefix = settings.topic_prefix
-    searches = Decoder(Codec(topics.QUERY_PURCHASE.name, QueryPurchase, registry), SEARCHES)
-    orders = Decoder(Codec(topics.CO_PURCHASE.name, CoPurchase, registry), ORDERS)
     return IngestHandler(
         producer=producer,
         dead_letters=dead_letters,
-        routes={
-            prefix + topics.QUERY_PURCHASE.name: Route(searches, from_searches, EXAMPLE_SEARCH),
-            prefix + topics.CO_PURCHASE.name: Route(orders, from_orders, EXAMPLE_ORDER),
-        },
+        routes=routes(settings, registry),
         blocks_codec=Codec(topics.PAIR_COUNTS.name, PairCounts, registry),
-        blocks_topic=prefix + topics.PAIR_COUNTS.name,
+        blocks_topic=settings.topic_prefix + topics.PAIR_COUNTS.name,
     )
+
+
+def routes(settings: Settings, registry: SchemaLookup) -> dict[str, Route]:
+    """By input topic."""
+    prefix, key = settings.topic_prefix, settings.session_key.get_secret_value()
+    searches = Decoder(Codec(topics.QUERY_PURCHASE.name, QueryPurchase, registry), SEARCHES)
+    orders = Decoder(Codec(topics.CO_PURCHASE.name, CoPurchase, registry), ORDERS)
+    return {
+        prefix + topics.QUERY_PURCHASE.name: Route(searches, partial(from_searches, session_key=key), EXAMPLE_SEARCH),
+        prefix + topics.CO_PURCHASE.name: Route(orders, partial(from_orders, session_key=key), EXAMPLE_ORDER),
+    }

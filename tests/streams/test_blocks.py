@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.blocks import PRODUCT, QUERY, SESSION, hashes, product_hash, query_hash, session_hash
+from streams.blocks import PRODUCT, QUERY, SESSION, hashes, product_hash, query_hash, session_hash, session_hashes
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,20 @@ def test_hashes_are_those_that_state_was_written_with() -> None:
         7297129982655029855,
         541274288170481795,
     )
+
+
+IDS = st.lists(st.text(st.characters(codec="utf-8"), max_size=100), min_size=1, max_size=5).map(
+    lambda ids: pl.Series(ids, dtype=pl.String)
+)
+
+
+@given(ids=IDS)
+def test_without_a_key_sessions_are_hashed_as_they_are_and_with_one_always_the_same_otherwise(ids: pl.Series) -> None:
+    assert session_hashes(ids).to_list() == [session_hash(one) for one in ids]
+    assert session_hashes(ids, "key").equals(session_hashes(pl.concat([ids, ids]), "key").head(len(ids)))
+    assert not (session_hashes(ids, "key") == session_hashes(ids)).any()
+    assert not (session_hashes(ids, "key") == session_hashes(ids, "another")).any()
+
+
+def test_hashes_with_a_key_are_those_that_state_was_written_with() -> None:
+    assert session_hashes(pl.Series(["pasta"]), "a key of 16 bytes").to_list() == [2371217726362366827]
