@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,7 +99,9 @@ def replay_command(
     partition: Partition = None,
     from_offset: Annotated[int | None, typer.Option(min=0, help="First offset in the dead-letter topic.")] = None,
     to_offset: Annotated[int | None, typer.Option(min=0, help="Last offset, included.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be replayed.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be replayed, and refused again.")
+    ] = False,
     again: Annotated[bool, typer.Option("--again", help="Also what was replayed before.")] = False,
     max_replays: Annotated[
         int, typer.Option(min=1, help="Leave letters that came back this often; their cause is not mended.")
@@ -109,9 +112,10 @@ def replay_command(
     """Send dead letters back to their topic: same key, value, headers and partition, and a count of replays.
 
     Mend the cause first, for instance by registering the missing schema; what is still bad comes back. Each letter is
-    replayed once, however often the command is run. The letters stay where they are until they expire. Exits 1 when a
-    letter was not taken or the brokers failed, 130 after Ctrl-C; what was done by then is said, and the same command
-    goes on from there.
+    replayed once, however often the command is run. The letters stay where they are until they expire. Before it
+    replays everything it asks; where nobody can be asked it needs --yes. Exits 1 when a letter was not taken or the
+    brokers failed, 2 for wrong usage, 130 after Ctrl-C; what was done by then is said, and the same command goes on
+    from there.
 
     Examples:
 
@@ -123,12 +127,22 @@ def replay_command(
     from cosmo.runtime.settings import settings
 
     source, wanted = _source(topic), _wanted(reason, partition, from_offset, to_offset)
-    if wanted.everything and not (yes or dry_run) and sys.stdin.isatty():
-        count = sum(one.letters for one in operations.counts(settings(), source))
-        typer.confirm(f"Replay all {count:,} dead letters of {topic}?", abort=True, err=True)
+    if wanted.everything and not (yes or dry_run):
+        _ask(topic, lambda: sum(one.letters for one in operations.counts(settings(), source)))
     done = operations.replay(settings(), source, wanted, dry_run=dry_run, again=again, max_replays=max_replays)
-    print_json(asdict(done) | {"dry_run": dry_run}) if as_json else _print_replayed(done, dry_run=dry_run)
+    foreseen = {"now": done.now, "unknown": done.unknown or None} if dry_run else {"now": None, "unknown": None}
+    print_json(asdict(done) | {"dry_run": dry_run} | foreseen) if as_json else _print_replayed(done, dry_run=dry_run)
     _exit(done)
+
+
+def _ask(topic: str, count: Callable[[], int]) -> None:
+    if sys.stdin is None or not sys.stdin.isatty():  # None: closed before we began
+        raise typer.BadParameter(
+            f"This would replay all dead letters of {topic}, and nobody can be asked. Give --yes, or say which by"
+            " --reason, --partition or offsets.",
+            param_hint="--yes",
+        )
+    typer.confirm(f"Replay all {count():,} dead letters of {topic}?", abort=True, err=True)
 
 
 def _exit(done: Replayed) -> None:
@@ -191,7 +205,23 @@ def _print_replayed(done: Replayed, *, dry_run: bool) -> None:
     typer.echo(f"{'Would replay' if dry_run else 'Replayed'} {counted(done.replayed, 'dead letter')} to {done.topic}.")
     for reason, count in sorted(done.by_reason.items()):
         typer.echo(f"  {visible(reason) or '(no reason given)'}: {count:,}")
+    _print_outlook(done)
     if done.passed_over:
         typer.echo(f"Passed over {done.passed_over:,} that were replayed before; --again replays them too.")
     if done.parked:
         typer.echo(f"Left {done.parked:,} that have come back too often; --max-replays sets the limit.")
+
+
+def _print_outlook(done: Replayed) -> None:
+    """What a dry run foresees."""
+    from cosmo.deadletters.documents import visible
+    from cosmo.deadletters.examine import Verdict
+
+    if accepted := done.now.get(Verdict.ACCEPTED):
+        typer.echo(f"{accepted:,} would be accepted now.")
+    if refused := done.now.get(Verdict.REFUSED):
+        typer.echo(f"{refused:,} would be refused again; `cosmo dlq show` says of each letter why.")
+    if readable := done.now.get(Verdict.READABLE):
+        typer.echo(f"{readable:,} can be read now; whether their worker can use them only the worker knows.")
+    if unknown := done.now.get(Verdict.UNKNOWN):
+        typer.echo(f"What would become of {unknown:,} is not known: {visible(done.unknown)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -9,7 +10,7 @@ from typing import Any
 
 from cosmo.deadletters.letter import Letter
 from schemas.codec import Codec
-from schemas.errors import BadRecord, SchemaFailure
+from schemas.errors import BadRecord, Reason, SchemaFailure, Undecodable
 from schemas.records import BY_TOPIC, CoPurchase, QueryPurchase
 from schemas.registry import SchemaLookup
 from schemas.validate import check
@@ -36,11 +37,32 @@ class Examined:
 
 def examine(letter: Letter, source: str, registry: SchemaLookup, now: datetime) -> Examined:
     """``source`` is the topic's bare name. Never raises for what the letter or the registry is like."""
+    return examiner(source, registry)(letter, now)
+
+
+def examiner(source: str, registry: SchemaLookup) -> Callable[[Letter, datetime], Examined]:
+    """`examine` for many letters of one topic."""
     codec: Codec[Any] = Codec(source, BY_TOPIC[source], registry)
+    return lambda letter, now: _examined(letter, codec, now)
+
+
+def outlook(letters: Iterable[Letter], look: Callable[[Letter], Examined]) -> Iterator[tuple[Letter, Examined]]:
+    """Each letter with its verdict. After the first `UNKNOWN` no other is looked at: a registry that does not answer
+    takes many seconds to say so, for each letter anew."""
+    unknown: Examined | None = None
+    for letter in letters:
+        found = unknown or look(letter)
+        if found.verdict is Verdict.UNKNOWN:
+            unknown = found
+        yield letter, found
+
+
+def _examined(letter: Letter, codec: Codec[Any], now: datetime) -> Examined:
     try:
         record = codec.decode(letter.value, letter.headers)
-    except BadRecord as error:
-        return Examined(verdict=Verdict.REFUSED, detail=str(error))
+    except Undecodable as error:
+        known = error.reason is not Reason.SCHEMA_NOT_LOOKED_UP
+        return Examined(verdict=Verdict.REFUSED if known else Verdict.UNKNOWN, detail=str(error))
     except SchemaFailure as error:
         return Examined(verdict=Verdict.UNKNOWN, detail=str(error))
     fields = asdict(record)

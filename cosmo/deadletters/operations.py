@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from cosmo.deadletters import marks
 from cosmo.deadletters.count import Count, count
-from cosmo.deadletters.examine import Examined, examine
+from cosmo.deadletters.examine import Examined, examine, examiner, outlook
 from cosmo.deadletters.letter import DLQ, Letter
 from cosmo.deadletters.reader import Wanted, letters
 from cosmo.deadletters.replay import Replay, Replayed
@@ -61,8 +61,9 @@ def replay(
 ) -> Replayed:
     """Replay the letters of a topic (its bare name) that are wanted and were there at the call.
 
-    With ``dry_run`` nothing is sent; the figures are what would be. When the brokers fail in the middle, or Ctrl-C ends
-    it, the figures say what was done by then, and why it ended. Raises CosmoError when it cannot begin.
+    With ``dry_run`` nothing is sent; the figures are what would be, and each letter is examined. When the brokers fail
+    in the middle, or Ctrl-C ends it, the figures say what was done by then, and why it ended. Raises CosmoError when it
+    cannot begin.
     """
     name = settings.topic_prefix + source + DLQ
     held = bounds(settings, [name, name.removesuffix(DLQ)])
@@ -81,8 +82,7 @@ def replay(
     interrupted = threading.Event()
     found = letters(settings, source, wanted, interrupted.is_set)
     if dry_run:
-        for letter in run.chosen(found, done):
-            done.add(letter)
+        _foresee(settings, source, run.chosen(found, done), done)
     else:
         try:
             expired = run.marks.expired(held.get(name, {}))
@@ -92,6 +92,14 @@ def replay(
         except CosmoError as error:
             done.failure = done.failure or str(error)
     return done
+
+
+def _foresee(settings: Settings, source: str, chosen: Iterator[Letter], done: Replayed) -> None:
+    with closing(Registry(settings)) as registry:
+        look = examiner(source, registry)
+        for letter, examined in outlook(chosen, lambda one: look(one, datetime.now(UTC))):
+            done.add(letter)
+            done.expect(examined)
 
 
 async def _replay(

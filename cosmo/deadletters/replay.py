@@ -15,6 +15,7 @@ from typing import Protocol
 from confluent_kafka import KafkaException
 
 from cosmo.deadletters import marks
+from cosmo.deadletters.examine import Examined, Verdict
 from cosmo.deadletters.letter import REPLAYS_HEADER, Headers, Letter
 from cosmo.deadletters.marks import Marks
 from cosmo.runtime.errors import CosmoError
@@ -43,7 +44,8 @@ class Sender(Protocol):
 class Replayed:
     """What a replay did, also when it ended early. ``passed_over`` were replayed before, ``parked`` more often than is
     allowed; ``failed`` the broker did not take or confirm. ``unmarked`` of those replayed could not be remembered, and
-    would be sent once more. ``failure`` says what went wrong first; ``interrupted``: by Ctrl-C, between two batches."""
+    would be sent once more. ``failure`` says what went wrong first; ``interrupted``: by Ctrl-C, between two batches.
+    ``now`` counts, in a dry run only, what would become of them by verdict, and ``unknown`` says why nobody knows."""
 
     topic: str
     replayed: int = 0
@@ -54,6 +56,13 @@ class Replayed:
     failure: str = ""
     interrupted: bool = False
     by_reason: dict[str, int] = field(default_factory=dict)
+    now: dict[str, int] = field(default_factory=dict)
+    unknown: str = ""
+
+    def expect(self, examined: Examined) -> None:
+        self.now[examined.verdict] = self.now.get(examined.verdict, 0) + 1
+        if examined.verdict is Verdict.UNKNOWN:
+            self.unknown = self.unknown or examined.detail
 
     def fail(self, letter: Letter, error: BaseException) -> None:
         self.failed += 1

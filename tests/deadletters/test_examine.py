@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from cosmo.deadletters.documents import as_document, hex_rows, plain, printable, visible
-from cosmo.deadletters.examine import Verdict, examine
+from cosmo.deadletters.examine import Verdict, examine, examiner, outlook
 from schemas.avsc import AvroSchema
 from schemas.codec import Codec
 from schemas.errors import RegistryUnreachable
@@ -107,3 +107,21 @@ def test_numbers_that_json_does_not_have_are_shown_by_their_name() -> None:
     shown = plain({"scores": {"a": float("nan"), "b": float("inf"), "c": 0.5}})
     assert shown == {"scores": {"a": "nan", "b": "inf", "c": 0.5}}
     json.dumps(shown, allow_nan=False)
+
+
+class CountingRegistry(SilentRegistry):
+    asked = 0
+
+    def schema_by_id(self, schema_id: int) -> AvroSchema:
+        self.asked += 1
+        return super().schema_by_id(schema_id)
+
+
+def test_an_outlook_gives_each_letter_its_verdict_and_asks_a_silent_registry_only_once() -> None:
+    registry = CountingRegistry()
+    look = examiner("query-purchase", registry)
+    letters = [letter(0), *(letter(n, value=id_frame(70 + n) + b"x") for n in (1, 2, 3))]
+    found = list(outlook(letters, lambda one: look(one, NOW)))
+    assert [one.offset for one, _ in found] == [0, 1, 2, 3]
+    assert [examined.verdict for _, examined in found] == [Verdict.REFUSED, *[Verdict.UNKNOWN] * 3]
+    assert registry.asked == 1

@@ -123,7 +123,9 @@ async def test_a_letter_whose_cause_is_mended_is_replayed_and_counted_once(
     (mended,) = document(env, "dlq", "show", "query-purchase", "--reason", "unknown_schema")
     assert mended["now"]["verdict"] == "accepted"
     replay = ("dlq", "replay", "query-purchase", "--reason", "unknown_schema")
-    assert document(env, *replay, "--dry-run")["replayed"] == 1
+    foreseen = document(env, "dlq", "replay", "query-purchase", "--dry-run")
+    assert (foreseen["replayed"], foreseen["now"]) == (2, {"accepted": 1, "refused": 1})
+    assert document(env, *replay, "--dry-run")["now"] == {"accepted": 1}
     assert document(env, *replay)["replayed"] == 1
     assert document(env, *replay) | {"replayed": 0, "passed_over": 1} == document(env, *replay)
 
@@ -144,9 +146,9 @@ async def test_what_is_still_bad_comes_back_with_its_count_and_is_parked_in_the_
 ) -> None:
     lenient = settings.model_copy(update={"dead_letter_ratio": 1.0})
     produce(settings, [raw(None, key=None, headers=())])
-    replay = ("dlq", "replay", "query-purchase.dlq", "--max-replays", "1")
+    replay = ("dlq", "replay", "query-purchase.dlq", "--max-replays", "1", "--yes")
     await ingest_all(lenient, registry)
-    assert document(env, *replay, "--yes")["replayed"] == 1
+    assert document(env, *replay)["replayed"] == 1
     await ingest_all(lenient, registry)
     done = document(env, *replay)
     assert (done["replayed"], done["passed_over"], done["parked"]) == (0, 1, 1)
