@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,7 +31,8 @@ def lag(
     """Show how far each consumer group is behind, in records and in seconds, also when it is dead.
 
     Seconds are the age of the oldest record not yet committed, read from the log. A dash is unknown, and ≥ stands where
-    only a part could be read. Exits 1 when the brokers did not tell everything; what they told is shown all the same.
+    only a part could be read. Exits 1 when the brokers did not tell everything, or know no group of a name that was
+    given; what they told is shown all the same.
 
     Examples: cosmo lag    cosmo lag --partitions --group 'cosmo-in*'    cosmo lag --json
     """
@@ -45,19 +47,23 @@ def lag(
         print_json(as_document(snapshot.taken_at, lags))
     else:
         _print(lags, partitions=partitions)
-    _exit(lags)
+    _exit(lags, missing=[one.group for one in lags if group and not one.exists])
 
 
-def _exit(lags: tuple[GroupLag, ...]) -> None:
+def _exit(lags: tuple[GroupLag, ...], *, missing: Sequence[str]) -> None:
+    if missing:
+        typer.echo(f"There is no group {', '.join(missing)}. `cosmo lag --all` shows which there are.", err=True)
     if unanswered := sum(one.problems for one in lags):
         typer.echo(f"The brokers did not answer {unanswered:,} questions; the notes say which. Ask again.", err=True)
+    if missing or unanswered:
         raise typer.Exit(1)
 
 
 def _print(lags: tuple[GroupLag, ...], *, partitions: bool) -> None:
     columns = ("Group", "State", "Topic", "Records", "Oldest", *(("Owner",) if partitions else ()), "Note")
     rows = [row for one in lags for row in (_by_partition(one) if partitions else _by_topic(one))]
-    print_table(columns, rows, right=("Records", "Oldest"))
+    if rows:
+        print_table(columns, rows, right=("Records", "Oldest"))
 
 
 def _by_partition(group: GroupLag) -> list[tuple[str, ...]]:

@@ -153,6 +153,11 @@ class GroupLag:
         return self.total.seconds if self.total.all_seconds else None
 
     @property
+    def exists(self) -> bool:
+        """False for a group that no broker knows, and that is none of ours: those have topics before they ever run."""
+        return self.state != "DEAD" or bool(self.partitions or self.problem)
+
+    @property
     def problems(self) -> int:
         """How many questions about it the brokers did not answer."""
         return bool(self.problem) + sum(bool(one.problem) for one in self.partitions)

@@ -296,3 +296,12 @@ def test_brokers_that_do_not_answer_are_one_sentence(env: dict[str, str]) -> Non
     assert done.stderr.startswith("Kafka at 127.0.0.1:1 does not answer")
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 2
+
+
+def test_a_group_that_no_broker_knows_is_said_not_to_be_there(env: dict[str, str], topic_prefix: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "cosmo", "lag", "--group", f"{topic_prefix}nosuch*"],
+        env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"There is no group {topic_prefix}nosuch*.")
