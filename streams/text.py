@@ -32,8 +32,18 @@ MASKS = (
 Rust's and Python's regular expressions read these alike."""
 
 
-NOTHING_ELSE = rf"^(?: ?(?:{'|'.join(sorted({mask for _, mask in MASKS}))}))+$"
-"""A normalized query of which the masks have left nothing: everybody's bar code, or address, is this one query."""
+_ANY_MASK = "|".join(sorted({mask for _, mask in MASKS}))
+_WORD_WITH_MASK = rf"\S*(?:{_ANY_MASK})\S*"
+
+
+def nothing_but_masks(text: pl.Expr) -> pl.Expr:
+    """Whether the masks have left nothing of a normalized query: everybody's bar code, or address, is this one query.
+
+    A word, between spaces, that holds a mask counts as masked whole (``mail:<email>``, ``<email>,<number>``): what is
+    glued to a number or an address belongs to it. Something is left when another word has a letter or a digit.
+    """
+    rest = text.str.replace_all(_WORD_WITH_MASK, "")
+    return text.str.contains(_ANY_MASK) & ~rest.str.contains(r"[\p{L}\p{N}]")
 
 
 def masked(text: pl.Expr) -> pl.Expr:

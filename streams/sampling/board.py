@@ -25,7 +25,7 @@ from streams.state.facts import HORIZON_DAYS
 from streams.state.keys import pair_keys
 from streams.state.partition import PartitionState
 from streams.state.summary import COUNTED
-from streams.text import NOTHING_ELSE
+from streams.text import nothing_but_masks
 
 COUNTS = [*COUNTED, *(f"today_{name}" for name in COUNTED)]
 """Columns of `SUMMARY` that are reckoned with; as signed numbers, so that differences may be negative."""
@@ -147,7 +147,7 @@ class Board:
         keys = pl.Series("head", heads, dtype=pl.UInt64)
         pairs = self.state.pairs_of(keys)
         self._remember_oldest(pairs)
-        of_many = (pl.col("kind") == HeadCode.QUERY) & pl.col("text").str.contains(NOTHING_ELSE)
+        of_many = (pl.col("kind") == HeadCode.QUERY) & nothing_but_masks(pl.col("text"))
         kinds = self.state.texts(keys).filter(~of_many).select("head", "kind")
         named = pl.concat([pairs["head"], pairs["other"]]).unique()
         types = self._types(named)

@@ -125,7 +125,8 @@ def test_a_query_that_is_nothing_but_masks_is_never_asked() -> None:
     """Everybody's bar codes are one query then, bought for as many reasons as there are products."""
     cluster = Cluster(partitions=1)
     rows = [row for n in range(3) for row in bought(f"400638133393{n}", "pen-1", 4, tag=str(n))]
-    rows += bought("a@b.de 4006381333931", "pen-2", 4) + bought("pen 4006381333931", "pen-3", 4)
+    rows += bought("a@b.de 4006381333931", "pen-2", 4) + bought("ean:4006381333931", "pen-4", 4)
+    rows += bought("pen 4006381333931", "pen-3", 4)
     cluster.add(searches(rows))
     cluster.settle()
     assert [pair.query for pair in cluster.due(NOW)] == ["pen <number>"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.text import _normalized, mask, normalize_query, normalized
+from streams.text import _normalized, mask, normalize_query, normalized, nothing_but_masks
 
 queries = st.text(max_size=30) | st.text(
     st.sampled_from("aB1 09@.-+()\u00a0\u200b\ufb01\u0130\u0664\u096a\u2011\u2212"), max_size=30
@@ -73,3 +73,27 @@ def test_a_short_number_is_kept_in_its_own_script(kept: str) -> None:
 def test_one_query_is_normalized_as_a_column_of_them_is(typed: str) -> None:
     column = pl.DataFrame({"q": [typed]}).select(normalized(pl.col("q")))
     assert normalize_query(typed) == column.item()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "4006381333931", "a@b.de 4006381333931", "mail:a@b.de", "4006381333931,5000112637922", "(4006381333931)",
+        "4006381333931 / 5000112637922", "4006381333931, - a@b.de;", "№4006381333931", "a@b.de\U0001f600",
+        "tel.4006381333931 &",
+    ],
+)  # fmt: skip
+def test_of_a_query_of_words_with_masks_nothing_is_left(query: str) -> None:
+    assert _nothing_left(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["pen 4006381333931", "4006381333931 x6", "a@b.de 傘", "umbrella", "", "\U0001f355", "c++", "number", "< number >"],
+)
+def test_of_a_query_with_another_word_or_without_a_mask_something_is_left(query: str) -> None:
+    assert not _nothing_left(query)
+
+
+def _nothing_left(query: str) -> bool:
+    return bool(pl.select(nothing_but_masks(normalized(pl.lit(query)))).item())
