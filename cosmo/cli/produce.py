@@ -67,7 +67,12 @@ def produce(
         raise typer.BadParameter(f"{form} is none of {', '.join(Format)}.", param_hint="--format")
     if form != Format.NATIVE and topic != "query-purchase":
         raise typer.BadParameter("UBI has no orders; its events belong in query-purchase.", param_hint="--format")
-    _check_files(files if products is None else [*files, str(products)], refused)
+    if form == Format.NATIVE and (products is not None or action):
+        option = "--action" if action else "--products"
+        raise typer.BadParameter("It is for UBI; native lines have their own titles and actions.", param_hint=option)
+    _check_files(files, refused)
+    if products is not None:
+        _check_file(str(products), "--products")
     actions, rate_per_s = _actions(action or []), _rate(rate)
     with RefusedFiles(refused) as refusals, _progress(quiet=as_json) as show:
         summary = send(
@@ -92,14 +97,18 @@ def _check_files(files: list[str], refused: Path | None) -> None:
     from cosmo.produce.refused_file import default_path
 
     for name in files:
-        if name != "-" and not _is_readable(name):
-            raise typer.BadParameter(f"{name} is no file that can be read.", param_hint="FILE")
+        _check_file(name, "FILE")
     if refused is not None and not refused.absolute().parent.is_dir():
         raise typer.BadParameter(f"{refused.absolute().parent} is no directory.", param_hint="--refused")
     inputs = {Path(name).resolve() for name in files}
     for path in {refused} if refused else set(map(default_path, files)):
         if path.resolve() in inputs:
             raise typer.BadParameter(f"{path} is an input; refusals would replace it.", param_hint="--refused")
+
+
+def _check_file(name: str, given_as: str) -> None:
+    if name != "-" and not _is_readable(name):
+        raise typer.BadParameter(f"{name} is no file that can be read.", param_hint=given_as)
 
 
 def _is_readable(name: str) -> bool:
@@ -190,15 +199,14 @@ def _where(summary: Summary, paths: list[str]) -> str:
 
 
 def _exit(summary: Summary, *, strict: bool) -> None:
+    from cosmo.produce.sending import AGAIN
+
     if summary.interrupted:
         typer.echo(f"Interrupted after {summary.read_until or 'no line'}. {AGAIN}", err=True)
         raise typer.Exit(INTERRUPTED)
     if summary.failure:
-        typer.secho(f"Stopped after {summary.read_until or 'no line'}: {summary.failure}.", fg="red", err=True)
-        typer.echo(AGAIN, err=True)
+        typer.secho(f"Stopped after {summary.read_until or 'no line'}: {summary.failure}", fg="red", err=True)
+        typer.echo(summary.advice, err=True)
         raise typer.Exit(1)
     if strict and summary.refused:
         raise typer.Exit(1)
-
-
-AGAIN = "Run the same command again: an event that was sent already counts once."

@@ -16,6 +16,7 @@ from cosmo.runtime.errors import CosmoError
 MAX_LINE_BYTES = 4 * 1024 * 1024
 """The longest event that keeps every rule, 200 items with every text at its limit and escaped, has about 1.6 MB."""
 
+TWICE = "An event that was sent already counts once."
 STDIN = "-"
 _GZIP = b"\x1f\x8b"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -57,10 +58,15 @@ def read(path: str) -> Iterator[Line]:
         try:
             for number, (raw, size) in enumerate(_bounded(stream), start=1):
                 yield Line(path, number, raw, size)
-        except (OSError, EOFError, zlib.error) as error:
+        except EOFError as error:
             raise CosmoError(
-                f"{path} cannot be read after line {number}: {error}.",
-                advice="What came before has been sent. Mend the file and send it again: events sent twice count once.",
+                f"{path} is cut off after line {number}: its gzip has no end.",
+                advice=f"Get the whole file and send all of it. {TWICE}",
+            ) from error
+        except (OSError, zlib.error) as error:
+            raise CosmoError(
+                f"{path} cannot be read after line {number}: {str(error).rstrip('.')}.",
+                advice=f"Mend the file and send all of it. {TWICE}",
             ) from error
 
 

@@ -6,6 +6,7 @@ is wanted is refused, because what a lenient reader makes of it would be believe
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -20,6 +21,7 @@ from cosmo.produce.lines import Line
 from cosmo.produce.outcomes import Event, LineReason, LineRefused, Outcome, Passed, PassedOver, Refusal, Sendable
 from cosmo.produce.times import instant
 from schemas.errors import Reason
+from schemas.records import Action
 
 Read: TypeAlias = Callable[[Any], Any]
 R = TypeVar("R")
@@ -129,10 +131,18 @@ def _word(words: type[StrEnum], where: str) -> Read:
         if type(value) is not str:
             _wrong_type(where, value, "a string")
         if value not in members:
-            raise LineRefused(Reason.UNKNOWN_ACTION, f"{where} is {value[:50]!r}; it is written in capitals")
+            raise LineRefused(Reason.UNKNOWN_ACTION, f"{where} is {value[:50]!r}; {_meant(value, members)}")
         return members[value]
 
     return read
+
+
+def _meant(word: str, members: Mapping[str, StrEnum]) -> str:
+    """Which of the words is meant, or which there are."""
+    near = re.sub(r"[\s-]+", "_", word.strip()).upper()
+    if near in members:
+        return f"write it {near}"
+    return f"it is one of {', '.join(name for name in members if name != Action.UNKNOWN)}"
 
 
 def _instant(where: str) -> Read:

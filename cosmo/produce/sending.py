@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError
 from cosmo.produce.broker import THIS_RECORD_ONLY, Broker, KafkaBroker
 from cosmo.produce.formats import Format, outcomes
 from cosmo.produce.interrupts import Interrupts
-from cosmo.produce.lines import Line
+from cosmo.produce.lines import TWICE, Line
 from cosmo.produce.outcomes import LineReason, Outcome, PassedOver, Refusal, Sendable
 from cosmo.produce.rate import TokenBucket
 from cosmo.produce.summary import Summary, Tally
@@ -43,6 +43,7 @@ PATIENCE_S = DELIVERY_TIMEOUT_S + 10.0
 MAX_HELD_BYTES = 64 * 1024 * 1024
 """Lines of unconfirmed records, held in case they are refused. A line of 4 MiB may be spaces around a small record, so
 the client's own bound does not bound them."""
+AGAIN = f"Run the same command again. {TWICE}"
 SLICE_S = 0.2
 """How long one wait may hold back a Ctrl-C."""
 
@@ -135,7 +136,7 @@ class Sending:
             self.tally.interrupted = True
             self._close_early(close_s)
         except CosmoError as error:  # the input, not the broker
-            self.tally.failure = self.tally.failure or str(error)
+            self.tally.fail(error)
             self._close_early(close_s)
         summary = self.tally.summary(self.clock())
         self.progress(summary)
@@ -200,7 +201,8 @@ class Sending:
         elif error.code() in THIS_RECORD_ONLY:
             self._refuse(Refusal(line, LineReason.BROKER_REFUSED, error.str()))
         else:
-            self.tally.failure = self.tally.failure or f"{self.tally.topic} did not confirm a record: {error.str()}"
+            what = f"{self.tally.topic} did not confirm a record: {error.str().rstrip('.')}."
+            self.tally.fail(CosmoError(what, advice=AGAIN))
             self._refuse(Refusal(line, LineReason.NOT_CONFIRMED, error.str()))
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -210,7 +212,7 @@ class Sending:
             self.refused(refusal)
         except CosmoError as error:
             self.tally.untold += 1
-            self.tally.failure = self.tally.failure or str(error)
+            self.tally.fail(error)
 
     def _pass(self, outcome: PassedOver) -> None:
         self.tally.passed[outcome.why] += 1

@@ -9,6 +9,7 @@ from typing import Any
 
 from cosmo.produce.lines import Line
 from cosmo.produce.outcomes import Passed
+from cosmo.runtime.errors import CosmoError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,9 @@ class Summary:
     """Refused lines that could not be written to the file of refusals."""
     interrupted: bool = False
     failure: str = ""
-    """What made sending stop; empty while it goes well."""
+    """What made sending stop, in a sentence; empty while it goes well."""
+    advice: str = ""
+    """What to do about that."""
     read_until: str = ""
     """The last line read, as ``source:number``."""
 
@@ -54,6 +57,7 @@ class Summary:
             "seconds": round(self.seconds, 3),
             "interrupted": self.interrupted,
             "failure": self.failure or None,
+            "advice": self.advice or None,
             "read_until": self.read_until or None,
         }
 
@@ -72,7 +76,13 @@ class Tally:
     untold: int = 0
     interrupted: bool = False
     failure: str = ""
+    advice: str = ""
     last: Line | None = None
+
+    def fail(self, error: CosmoError) -> None:
+        """What goes wrong first is said; what follows from it is not."""
+        if not self.failure:
+            self.failure, self.advice = error.what, error.advice
 
     def summary(self, now_s: float) -> Summary:
         passed = {why.value: count for why, count in self.passed.items()}
@@ -88,5 +98,6 @@ class Tally:
             untold=self.untold,
             interrupted=self.interrupted,
             failure=self.failure,
+            advice=self.advice,
             read_until="" if self.last is None else str(self.last),
         )

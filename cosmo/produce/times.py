@@ -9,6 +9,8 @@ from cosmo.produce.jsonline import json_type
 from cosmo.produce.outcomes import LineReason, LineRefused
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECONDS = range(946_684_800, 4_102_444_800)
+"""2000 to 2100 in seconds. As milliseconds they lie in the first weeks of 1970, from where no event is taken."""
 
 
 def instant(value: Any, where: str, *, zone: tzinfo | None = None) -> datetime:
@@ -36,6 +38,9 @@ def _from_text(value: str, where: str, zone: tzinfo | None) -> datetime:
 
 
 def _from_millis(value: int, where: str) -> datetime:
+    if value in _SECONDS:
+        detail = f"{where}: {value} seems to be seconds since 1970; milliseconds are wanted, so multiply by 1000"
+        raise LineRefused(LineReason.BAD_TIME, detail)
     try:
         return _EPOCH + timedelta(milliseconds=value)
     except OverflowError as error:

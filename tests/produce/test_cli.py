@@ -24,7 +24,12 @@ WRONG = {
     "orders from UBI": (["co-purchase", "FILE", "--format", "ubi"], "UBI has no orders"),
     "no file": (["query-purchase"], "Missing argument"),
     "a file that is not there": (["query-purchase", "FILE", "nowhere.ndjson"], "nowhere.ndjson is no file"),
-    "a catalogue that is not there": (["query-purchase", "FILE", "--products", "none"], "none is no file"),
+    "a catalogue that is not there": (
+        ["query-purchase", "FILE", "--format", "ubi", "--products", "none"],
+        "Invalid value for --products: none is no file",
+    ),
+    "a catalogue for native lines": (["query-purchase", "FILE", "--products", "FILE"], "for --products: It is for UBI"),
+    "actions for native lines": (["query-purchase", "FILE", "--action", "hover=skip"], "for --action: It is for UBI"),
     "refusals over the input": (["query-purchase", "FILE", "--refused", "FILE"], "is an input"),
     "refusals of one input over another": (["query-purchase", "FILE", "FILE.refused.ndjson"], "is an input"),
     "a folder": (["query-purchase", "/"], "/ is no file"),
@@ -35,7 +40,7 @@ WRONG = {
     "a name too long for a file": (["query-purchase", "x" * 5000], "is no file"),
     "refusals nowhere": (["query-purchase", "FILE", "--refused", "/no/such/folder/x"], "is no directory"),
     "a rate of nothing": (["query-purchase", "FILE", "--rate", "0"], "more than 0"),
-    "an action of nobody": (["query-purchase", "FILE", "--action", "hover=look"], "NAME=ACTION"),
+    "an action of nobody": (["query-purchase", "FILE", "--format", "ubi", "--action", "hover=look"], "NAME=ACTION"),
 }
 
 

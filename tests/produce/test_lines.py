@@ -81,7 +81,10 @@ def test_a_file_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
         next(read(str(tmp_path / "nothing")))
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped"])
+SAID = {"cut": "is cut off", "flipped": "cannot be read"}
+
+
+@pytest.mark.parametrize("damage", SAID)
 def test_a_damaged_archive_gives_what_can_be_read_and_then_says_so(damage: str, tmp_path: Path) -> None:
     content = b"".join(b"line %d\n" % number for number in range(100_000))
     packed = bytearray(gzip.compress(content))
@@ -92,6 +95,7 @@ def test_a_damaged_archive_gives_what_can_be_read_and_then_says_so(damage: str, 
     path = tmp_path / "file.gz"
     path.write_bytes(packed)
     numbers: list[int] = []
-    with pytest.raises(CosmoError, match=r"cannot be read after line \d+"):
+    with pytest.raises(CosmoError, match=rf"{SAID[damage]} after line \d+: [^.]*[^.]\. ") as told:
         numbers.extend(line.number for line in read(str(path)))
+    assert told.value.advice.endswith("send all of it. An event that was sent already counts once.")
     assert numbers == list(range(1, len(numbers) + 1))

@@ -91,8 +91,12 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
     "an attribute that is no text": (
         search(product=product(attributes={"size": 3})), "wrong_type", "product.attributes.size is a number"
     ),
-    "an action in small letters": (search(action="purchase"), "unknown_action", "action is 'purchase'"),
-    "an action of others": (search(action="HOVER"), "unknown_action", "action is 'HOVER'"),
+    "an action in small letters": (search(action="purchase"), "unknown_action", "'purchase'; write it PURCHASE"),
+    "an action with a space": (search(action="Add to cart"), "unknown_action", "write it ADD_TO_CART"),
+    "an action of others": (
+        search(action="HOVER"), "unknown_action", "'HOVER'; it is one of IMPRESSION, CLICK, ADD_TO_CART, PURCHASE",
+    ),
+    "seconds": (search(event_time=1772366400), "bad_time", "seems to be seconds since 1970; milliseconds are wanted"),
     "a boolean as time": (search(event_time=True), "wrong_type", "event_time is a boolean"),
     "milliseconds with a fraction": (search(event_time=1772366400250.5), "wrong_type", "event_time is a number"),
     "no time zone": (search(event_time="2026-03-01T12:00:00"), "bad_time", "has no time zone"),

@@ -139,6 +139,7 @@ def test_a_broker_that_fails_stops_the_run_and_what_it_did_not_confirm_is_told_b
     broker, refused = LateBroker(each=100, errors=errors), list[Refusal]()
     summary = run(sending(broker, refused=refused.append), good(10_000))
     assert summary.failure.startswith("query-purchase did not confirm a record")
+    assert summary.advice.startswith("Run the same command again.")
     assert (summary.sent, summary.waiting) == (100, 0)
     assert summary.lines < 100 + 3 * LOOK_EVERY
     assert [one.line.number for one in refused] == list(range(101, summary.lines + 1))
