@@ -47,7 +47,8 @@ def produce(
     """Send the events in files to a topic, each confirmed, and say which lines were refused and why.
 
     Refused lines go to a file with their number, reason and text; `jq -r .original` gives them back to be mended.
-    Sending the same file twice counts its events once. Exits 0 when everything was sent or written to that file, 1
+    What an earlier run refused of the same file is replaced, or removed when nothing is refused any more. Sending the
+    same file twice counts its events once. Exits 0 when everything was sent or written to that file, 1
     when the brokers or that file failed (and with --strict when a line was refused), 2 for wrong usage, 130 after
     Ctrl-C or SIGTERM.
 
@@ -86,6 +87,8 @@ def produce(
             actions=actions,
             products=read(str(products)) if products else (),
         )
+        if not (summary.failure or summary.interrupted):
+            refusals.remove_settled(files if products is None else [*files, str(products)])
     paths = [str(path) for path in refusals.paths]
     _print_json_summary(summary, paths) if as_json else _print_summary(summary, paths)
     _exit(summary, strict=strict)

@@ -9,13 +9,15 @@ import base64
 import fcntl
 import json
 import os
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from io import FileIO
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from cosmo.produce.lines import STDIN
 from cosmo.produce.outcomes import Refusal
@@ -28,7 +30,11 @@ def default_path(source: str) -> Path:
     if source == STDIN:
         return Path("stdin.refused.ndjson")
     path = Path(f"{source}.refused.ndjson")
-    return Path(path.name) if source.startswith(("/dev/", "/proc/")) else path
+    return Path(path.name) if _is_pipe(source) else path
+
+
+def _is_pipe(source: str) -> bool:
+    return source == STDIN or source.startswith(("/dev/", "/proc/"))
 
 
 @dataclass(slots=True)
@@ -94,6 +100,24 @@ class RefusedFiles:
                 f"Refusals cannot be written to {path}: {error.strerror}.", advice="Name another file with --refused."
             ) from error
 
+    def remove_settled(self, sources: Iterable[str]) -> None:
+        """Remove what earlier runs refused of these inputs, all of which this run has read and refused nothing of.
+
+        Kept are files that another run is writing, that hold anything else, or refusals of other inputs. What comes by
+        a pipe is another input each time. A file that cannot be removed stays.
+        """
+        named = [source for source in sources if not _is_pipe(source)]
+        for source in named:
+            path = self._path or default_path(source)
+            if path not in self._open:
+                with suppress(OSError):
+                    _remove(path, partial(self._same, own=source, named=named))
+
+    def _same(self, other: str, *, own: str, named: Sequence[str]) -> bool:
+        """Whether a refusal of ``other`` is of this run's inputs. Beside its input the file's name says so: a run in
+        another directory called it by another path."""
+        return other in named if self._path else Path(other).name == Path(own).name
+
 
 def _anew(path: Path) -> _Open:
     """An empty file that is this run's alone: ``path``, or a numbered one beside it while another run writes there."""
@@ -137,7 +161,7 @@ def _opened(path: Path, flags: int) -> FileIO:
     return FileIO(os.open(path, os.O_WRONLY | flags, 0o666), "w")
 
 
-def _locked(stream: FileIO) -> bool:
+def _locked(stream: BinaryIO) -> bool:
     """False if another run holds the file. Where the file system has no locks, nobody holds any."""
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -148,11 +172,33 @@ def _locked(stream: FileIO) -> bool:
     return True
 
 
-def _is_at(path: Path, stream: FileIO) -> bool:
+def _is_at(path: Path, stream: BinaryIO) -> bool:
     try:
         return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
     except FileNotFoundError:
         return False
+
+
+def _remove(path: Path, ours: Callable[[str], bool]) -> None:
+    """Remove the file if no run holds it and it holds refusals of our inputs and nothing else. Raises OSError."""
+    if not path.is_file():
+        return
+    with path.open("rb") as stream:
+        if _locked(stream) and _is_at(path, stream) and _holds_only(stream, ours):
+            path.unlink()
+
+
+def _holds_only(lines: Iterable[bytes], ours: Callable[[str], bool]) -> bool:
+    holds = False
+    try:
+        for line in lines:
+            found = json.loads(line)
+            holds = "reason" in found and ours(found["source"])
+            if not holds:
+                break
+    except (ValueError, TypeError, KeyError, RecursionError):  # somebody else's
+        return False
+    return holds
 
 
 def document(refusal: Refusal) -> dict[str, Any]:

@@ -195,6 +195,19 @@ def test_brokers_that_do_not_answer_are_a_sentence(monkeypatch: pytest.MonkeyPat
         KafkaBroker(Settings(kafka_bootstrap_servers="127.0.0.1:9"), "query-purchase", max_bytes=1_000_000)
 
 
+def test_the_refusals_of_a_file_go_when_it_is_mended(
+    env: dict[str, str], settings: Settings, registry: Registry, tmp_path: Path
+) -> None:
+    events = tmp_path / "events.ndjson"
+    refused = tmp_path / "events.ndjson.refused.ndjson"
+    events.write_bytes(b"\n".join([*lines(event(1)), b"{"]))
+    assert cosmo(env, "produce", "query-purchase", str(events)).returncode == 0
+    assert len(refused.read_text().splitlines()) == 1
+    events.write_bytes(b"\n".join(lines(event(1), event(2))))
+    assert cosmo(env, "produce", "query-purchase", str(events)).returncode == 0
+    assert not refused.exists()
+
+
 def test_standard_input_that_is_closed_is_a_sentence(
     env: dict[str, str], settings: Settings, registry: Registry
 ) -> None:

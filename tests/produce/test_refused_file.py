@@ -164,3 +164,68 @@ def test_a_source_whose_name_is_no_utf8_and_half_a_surrogate_are_written_as_json
         files(Refusal(Line("\udcff", 1, b"{}", 2), LineReason.UNKNOWN_FIELD, "\ud83d is no field"))
     found = json.loads((tmp_path / "all").read_bytes().decode("utf-8"))
     assert (found["source"], found["detail"]) == ("\udcff", "\ud83d is no field")
+
+
+def left(path: Path | None, source: str) -> None:
+    """A run that refused one line of the source."""
+    with RefusedFiles(path) as files:
+        files(refusal(b"1", source))
+
+
+def test_the_refusals_of_an_input_go_when_it_has_none_any_more(tmp_path: Path) -> None:
+    one, other = str(tmp_path / "one"), str(tmp_path / "other")
+    left(None, one)
+    left(None, other)
+    with RefusedFiles() as files:
+        files(refusal(b"2", other))
+        files.remove_settled([one, other])
+    assert not default_path(one).exists()
+    assert originals(default_path(other)) == ["2"]
+
+
+def test_refusals_that_another_run_is_writing_stay(tmp_path: Path) -> None:
+    source = str(tmp_path / "events")
+    with RefusedFiles() as other, RefusedFiles() as files:
+        other(refusal(b"1", source))
+        files.remove_settled([source])
+    assert originals(default_path(source)) == ["1"]
+
+
+def test_refusals_of_other_inputs_stay_in_the_file_that_was_named(tmp_path: Path) -> None:
+    path = tmp_path / "all"
+    with RefusedFiles(path) as files:
+        files(refusal(b"1", "a"))
+        files(refusal(b"2", "b"))
+    for sources, stays in ((["a"], True), (["-"], True), (["a", "b"], False)):
+        with RefusedFiles(path) as files:
+            files.remove_settled(sources)
+        assert path.exists() is stays
+
+
+def test_refusals_of_standard_input_stay_since_the_next_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    left(None, "-")
+    with RefusedFiles() as files:
+        files.remove_settled(["-"])
+    assert originals(tmp_path / "stdin.refused.ndjson") == ["1"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"notes\n", b"[]\n", b"null\n", b'{"source": "a"}\n', b"\xff\n", b'{"reason": "x", "source": 3}']
+)
+def test_what_holds_no_refusals_is_not_removed(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "all"
+    path.write_bytes(content)
+    with RefusedFiles(path) as files:
+        files.remove_settled(["a"])
+    assert path.read_bytes() == content
+
+
+def test_who_still_reads_the_refusals_that_go_reads_them_all(tmp_path: Path) -> None:
+    source = str(tmp_path / "events")
+    left(None, source)
+    with default_path(source).open() as reader, RefusedFiles() as files:
+        files.remove_settled([source])
+        assert json.loads(reader.read())["original"] == "1"
