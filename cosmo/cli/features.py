@@ -26,11 +26,13 @@ def apply_command(as_json: AsJson = False) -> None:
 
     from cosmo.runtime.settings import settings
     from features import project
+    from features.online import eviction
     from features.store import apply
     from features.views import SERVICES, VIEWS
     from features.whole import EMPTIED
 
     applied = asyncio.run(apply(settings()))
+    warning = asyncio.run(eviction.warning(settings()))
     if as_json:
         print_json(
             {
@@ -39,12 +41,15 @@ def apply_command(as_json: AsJson = False) -> None:
                 "feature_views": [view.name for view in VIEWS],
                 "feature_services": list(SERVICES),
                 "whole": applied.whole,
+                "warning": warning,
             }
         )
     else:
         typer.echo(f"Applied {len(VIEWS)} feature views and {len(SERVICES)} feature services in {applied.directory}.")
     if not applied.whole:
         typer.echo(f"Redis {EMPTIED}. Readers are not let in before.", err=True)
+    if warning:
+        typer.echo(warning, err=True)
 
 
 @app.command("rebuild")
