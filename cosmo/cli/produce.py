@@ -75,7 +75,7 @@ def produce(
     if products is not None:
         _check_file(str(products), "--products")
     actions, rate_per_s = _actions(action or []), _rate(rate)
-    with RefusedFiles(refused) as refusals, _progress(quiet=as_json) as show:
+    with RefusedFiles(refused) as refusals, _progress(quiet=as_json) as (show, say):
         summary = send(
             chain.from_iterable(map(read, files)),
             topic=topic,
@@ -83,6 +83,7 @@ def produce(
             format=Format(form),
             refused=refusals,
             progress=show,
+            waiting=say,
             rate_per_s=rate_per_s,
             actions=actions,
             products=read(str(products)) if products else (),
@@ -146,18 +147,22 @@ def _rate(text: str | None) -> float | None:
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[Summary], None]]:
-    """Shows the run on standard error while it is a terminal."""
+def _progress(*, quiet: bool) -> Iterator[tuple[Callable[[Summary], None], Callable[[str], None]]]:
+    """(shows the run, says what is waited for), both on standard error; the run only while that is a terminal."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
-        yield lambda _: None
+        yield (lambda _: None), (lambda text: typer.echo(text, err=True))
         return
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=console, transient=True) as bar:
         task = bar.add_task("connecting")
-        yield lambda summary: bar.update(task, description=_line(summary))
+
+        def say(text: str) -> None:
+            bar.update(task, description=text)
+
+        yield (lambda summary: say(_line(summary))), say
 
 
 def _line(summary: Summary) -> str:

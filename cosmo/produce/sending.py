@@ -18,6 +18,7 @@ from cosmo.produce.interrupts import Interrupts
 from cosmo.produce.lines import TWICE, Line
 from cosmo.produce.outcomes import LineReason, Outcome, PassedOver, Refusal, Sendable
 from cosmo.produce.rate import TokenBucket
+from cosmo.produce.slow import said_when_slow
 from cosmo.produce.summary import Summary, Tally
 from cosmo.produce.ubi.actions import Actions
 from cosmo.runtime.errors import CosmoError
@@ -60,6 +61,7 @@ def send(
     format: Format = Format.NATIVE,  # noqa: A002 - it is what the command calls it, too
     refused: Callable[[Refusal], None] = ignore,
     progress: Callable[[Summary], None] = ignore,
+    waiting: Callable[[str], None] = ignore,
     rate_per_s: float | None = None,
     actions: Actions | None = None,
     products: Iterable[Line] = (),
@@ -69,7 +71,8 @@ def send(
 
     Every record is confirmed by all in-sync replicas or counted as refused. ``refused`` is called for each line that
     is not sent, ``progress`` a few times a second and once at the end. ``actions`` and ``products`` (a catalogue, one
-    product on a line) are for UBI. Blocks; callbacks come from this thread.
+    product on a line) are for UBI. Blocks; callbacks come from this thread, but for ``waiting``: it is told what is
+    waited for when the beginning takes long.
 
     Ends early, with what was read confirmed as far as possible, on a failing broker or when ``refused`` raises
     CosmoError (``Summary.failure`` says so), and on Ctrl-C or SIGTERM (``Summary.interrupted``); a second one gives up
@@ -80,15 +83,18 @@ def send(
         raise CosmoError(f"{topic!r} is no topic that producers write.", advice=f"Choose one of {', '.join(INPUTS)}.")
     with closing(Registry(settings)) as registry:
         interrupts = Interrupts()
-        broker = KafkaBroker(
-            settings,
-            settings.topic_prefix + topic,
-            max_bytes=INPUTS[topic].max_message_bytes,
-            between=interrupts.check,
-        )
+        with said_when_slow(waiting, f"brokers at {settings.kafka_bootstrap_servers}"):
+            broker = KafkaBroker(
+                settings,
+                settings.topic_prefix + topic,
+                max_bytes=INPUTS[topic].max_message_bytes,
+                between=interrupts.check,
+            )
+        with said_when_slow(waiting, "the schema registry"):
+            codec = codec_of(topic, registry)
         sending = Sending(
             broker=broker,
-            codec=codec_of(topic, registry),
+            codec=codec,
             tally=Tally(topic=settings.topic_prefix + topic, started_s=time.monotonic()),
             refused=refused,
             progress=progress,
