@@ -50,7 +50,7 @@ def _run(process: str) -> None:
         last_resort.settled()
         raise
     except StopWorker as stop:
-        typer.echo(str(stop), err=True)
+        typer.echo(children.STOPPED + " ".join(str(stop).split()), err=True)  # one line, which `Children` looks for
         last_resort.exit_code = children.STOPPED_ON_PURPOSE
         raise typer.Exit(children.STOPPED_ON_PURPOSE) from stop
     finally:

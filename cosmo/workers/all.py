@@ -33,6 +33,9 @@ log = logs.get(__name__)
 STOPPED_ON_PURPOSE = 3
 """Exit code of a worker that must not be started again before somebody has acted."""
 
+STOPPED = "Stopped: "
+"""Begins the line in which such a worker says what happened and what to do."""
+
 
 @dataclass(slots=True)
 class Child:
@@ -115,14 +118,23 @@ class Children:
         if code is None:
             return
         if code == STOPPED_ON_PURPOSE:
-            where = f" in {log_of(self.logs, child.process)}" if self.logs else ""
-            raise CosmoError(f"The {child.process} worker has stopped.", advice=f"Its last log line{where} says why.")
+            raise self._stopped(child.process)
         now_s = time.monotonic()
         if (pause_s := child.restarts.died(now_s)) is not None:
             log.warning("worker died", process=child.process, code=code, restart_in_s=round(pause_s))
         elif child.restarts.due(now_s):
             child.running = self._start(child.process)
             child.restarts.began(now_s)
+
+    def _stopped(self, process: str) -> CosmoError:
+        """With what the worker said, where it said it to a log; otherwise it stands above, on our standard error."""
+        what = f"The {process} worker has stopped."
+        if self.logs is None:
+            return CosmoError(what, advice=f"What it said above, after “{STOPPED.strip()}”, says why.")
+        log_file = log_of(self.logs, process)
+        reason = reason_of(log_file.read_text("utf-8", "replace"))
+        advice = f"What is set for this command (VARIABLE=value before it) reaches the worker. Its log: {log_file}"
+        return CosmoError(f"{what} {reason}" if reason else what, advice=advice)
 
     def stop(self) -> None:
         """SIGTERM to all, and SIGKILL to those that still run at the deadline; none is left on return."""
@@ -141,6 +153,12 @@ class Children:
 def port_of(process: str, settings: Settings) -> int:
     """Where a child serves /metrics and /healthz: COSMO_WORKER_PORT names the first one's port, the others follow."""
     return settings.worker_port + list(PORTS).index(process) if settings.worker_port else PORTS[process]
+
+
+def reason_of(log_text: str) -> str:
+    """What a worker that stopped on purpose said last, whatever a library said after it; "" if it said nothing."""
+    said = [line for line in log_text.splitlines() if line.startswith(STOPPED)]
+    return said[-1].removeprefix(STOPPED) if said else ""
 
 
 def log_of(directory: Path, process: str) -> Path:
