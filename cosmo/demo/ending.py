@@ -5,22 +5,51 @@ A first run downloads a model and starts a stack before that, which is nobody's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from cosmo.demo import DEFAULT_ENTITIES, DEFAULT_LIMIT_S, DEFAULT_PATIENCE_S
 from cosmo.demo.reading import Reading
+from cosmo.runtime.errors import CosmoError
 
 YOUNG_S = 3.0
 
 
 class Ending(StrEnum):
-    """Why the wait for features ended; as in ``summary.json``."""
+    """Why the wait for features ended, or the run before that; as in ``summary.json``."""
 
     GOAL = "goal"
     LIMIT = "limit"
     NOTHING_LEARNED = "nothing_learned"
     INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+class During(StrEnum):
+    """How far a run has come: START until the stack and the workers run."""
+
+    START = "start"
+    RUN = "run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a run ended: ``ending`` is None as long as it has not (or when it was killed with SIGKILL), ``failure`` what
+    a person was told."""
+
+    ending: Ending | None
+    during: During
+    reached_goal: bool = False
+    failure: str | None = None
+
+    def broken_off(self, error: BaseException | None) -> End:
+        """The same run, ended by ``error``: a failure, whatever it had reached before; None changes nothing."""
+        if error is None:
+            return self
+        if isinstance(error, KeyboardInterrupt):
+            return replace(self, ending=self.ending or Ending.INTERRUPTED)
+        said = str(error) if isinstance(error, CosmoError) else f"{type(error).__name__}: {error}"
+        return replace(self, ending=Ending.FAILED, failure=said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +89,8 @@ class Bounds:
                 return f"No feature was to be seen {self.longest_s:.0f} s after the workers began (--patience)."
             case Ending.INTERRUPTED:
                 return "Interrupted before the goal was reached."
+            case Ending.FAILED:
+                return "It failed."
 
 
 def counted(reading: Reading) -> bool:

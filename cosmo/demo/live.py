@@ -112,7 +112,9 @@ def _reasons(title: str, counted: Mapping[str, int] | None) -> Text | None:
 
 def _newest(reading: Reading) -> list[Text]:
     if not reading.newest:
-        return [Text("The first intents come when the model has answered.", style="dim")]
+        counted = reading.intents_kept is not None
+        text = "The first intents come when the model has answered." if counted else "Counting what is there …"
+        return [Text(text, style="dim")]
     return [_intent(intent) for intent in reversed(reading.newest)]
 
 

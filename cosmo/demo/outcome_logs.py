@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, cast
 
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from cosmo.runtime.settings import Settings
 from schemas.codec import Codec
@@ -73,10 +73,21 @@ class Consuming(Protocol):
 
 
 class OutcomeLogs:
-    """Reads on from where it was at each call of `read`. Not thread-safe."""
+    """Reads on from where it was at each call of `read`. Not thread-safe.
 
-    def __init__(self, consumer: Consuming, registry: SchemaLookup, prefix: str = "") -> None:
+    ``partitions``: those that the consumer has, by topic and number, each of which tells when its end is reached.
+    """
+
+    def __init__(
+        self,
+        consumer: Consuming,
+        registry: SchemaLookup,
+        prefix: str = "",
+        *,
+        partitions: Iterable[tuple[str, int]] = (),
+    ) -> None:
         self.outcomes = Outcomes()
+        self._unended = set(partitions)
         self._consumer = consumer
         self._prefix = prefix
         self._waiting: deque[Message] = deque()
@@ -89,25 +100,30 @@ class OutcomeLogs:
         with ExitStack() as undo:
             registry = undo.enter_context(closing(Registry(settings)))
             consumer: Consumer = undo.enter_context(closing(log_reader(settings)))
-            consumer.assign(
-                [
-                    TopicPartition(settings.topic_prefix + name, partition, 0)
-                    for name in (*RECORDS, *DEAD)
-                    for partition in range(settings.topic_partitions)
-                ]
-            )
-            yield cls(consumer, registry, settings.topic_prefix)
+            names = [settings.topic_prefix + name for name in (*RECORDS, *DEAD)]
+            partitions = [(name, number) for name in names for number in range(settings.topic_partitions)]
+            consumer.assign([TopicPartition(name, number, 0) for name, number in partitions])
+            yield cls(consumer, registry, settings.topic_prefix, partitions=partitions)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the end of every partition was reached once: before that the outcomes are those of a part of the
+        logs, and no count of anything."""
+        return not self._unended
 
     def read(self, timeout_s: float) -> Outcomes:
-        """Take in what is there, waiting for the first record at most this long.
+        """Take in what is there, up to a batch, waiting for the first record at most this long.
 
         Raises CosmoError when the registry does not tell a schema; what was fetched is taken in by the next call.
         """
         if not self._waiting:
             self._waiting.extend(self._consumer.consume(BATCH, timeout_s))
         while self._waiting:
-            if self._waiting[0].error() is None:
-                self._take(self._waiting[0])
+            message = self._waiting[0]
+            if (error := message.error()) is None:
+                self._take(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self._unended.discard((message.topic() or "", message.partition() or 0))
             self._waiting.popleft()
         return self.outcomes
 

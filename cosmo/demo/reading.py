@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from cosmo.produce import Summary
@@ -90,31 +89,3 @@ class Sent:
     @classmethod
     def of(cls, earlier: Mapping[str, Mapping[str, Any]], now: Mapping[str, Summary], foreign: int | None) -> Sent:
         return cls(topics={**earlier, **{topic: summary.document() for topic, summary in now.items()}}, foreign=foreign)
-
-
-def summary(reading: Reading, sent: Sent, *, started_at: datetime, seconds: float, ending: str) -> dict[str, Any]:
-    """``.cosmo/summary.json``. Null is unknown, and ``unread`` says which source did not answer; ``ending`` is one of
-    `cosmo.demo.ending.Ending`."""
-    unread = reading.unread
-    return {
-        "started_at": started_at.isoformat(),
-        "seconds": round(seconds, 1),
-        "reached_goal": ending == "goal",
-        "ending": ending,
-        "events": {
-            "produced": sent.sent,
-            "refused": sent.refused,
-            "by_topic": sent.topics,
-            "foreign_undecodable": sent.foreign,
-        },
-        "dead_letters": reading.dead_letters,
-        "pairs": reading.pairs,
-        "prompts": reading.prompts,
-        "intents": {"kept": reading.intents_kept, "rejected": reading.rejected},
-        "entities_with_features": reading.entities,
-        "entities_learned_in_this_run": reading.learned_now,
-        "waiting": {"pairs": reading.queued_pairs, "records": {stage.name: stage.lag for stage in reading.stages}},
-        "seconds_to_first_feature": None if reading.first_feature_s is None else round(reading.first_feature_s, 1),
-        "peak_memory_bytes": reading.peak_rss_bytes,
-        "unread": {source: {"seconds": round(one.seconds, 1), "reason": one.reason} for source, one in unread.items()},
-    }

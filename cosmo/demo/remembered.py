@@ -43,6 +43,12 @@ def recall(data: Path, *, baskets: int, seed: int, now: datetime) -> Remembered:
     return known
 
 
+def sent(data: Path) -> dict[str, Any]:
+    """The figures of each topic that was sent to its end, by whatever run."""
+    known = _read(data)
+    return known.sent if known is not None else {}
+
+
 def save(data: Path, remembered: Remembered) -> None:
     """Replaces the file at once."""
     fresh = _path(data).with_suffix(".new")

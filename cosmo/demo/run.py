@@ -9,22 +9,20 @@ What dies in 3 to 6 is started again, or ends the run with a sentence. Whatever 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Protocol
 
 from cosmo.demo import DEFAULT_BASKETS, DEFAULT_SEED, interrupts, remembered
 from cosmo.demo.api import Api
-from cosmo.demo.ending import Bounds, Ending
+from cosmo.demo.ending import Bounds, During, End, Ending
 from cosmo.demo.feed import Feed
-from cosmo.demo.reading import Sent, summary
+from cosmo.demo.reading import Sent
+from cosmo.demo.record import Record
 from cosmo.demo.show import Results, Show, queue
 from cosmo.demo.simulation import ORDERS, SEARCHES, Simulation
 from cosmo.demo.watch import Watch
@@ -71,7 +69,7 @@ def demonstrate(settings: Settings, options: Options, show: Show) -> dict[str, A
     interrupted before its goal; in every case all that was started has been stopped.
     """
     with interrupts.once():
-        return _Run(settings, options, show).run()
+        return _Run(settings, options, show, Record(home=Home.at(settings.home))).run()
 
 
 def begin_anew(settings: Settings) -> None:
@@ -89,15 +87,21 @@ class _Run:
     settings: Settings
     options: Options
     show: Show
-    started_s: float = field(default_factory=time.monotonic)
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    record: Record
 
     def run(self) -> dict[str, Any]:
-        home = Home.at(self.settings.home)
+        try:
+            return self._run(self.record.home)
+        except BaseException as error:
+            self.record.broken_off(error)
+            raise
+
+    def _run(self, home: Home) -> dict[str, Any]:
         if self.options.fresh:
             begin_anew(self.settings)
         self._check_ports()
         known = self._recall(home)
+        self.record.begin()
         self.show.say("Reading the baskets and starting the local stack …")
         with ExitStack() as running:
             stack = running.enter_context(session.joined(self.settings, progress=self._part))
@@ -118,13 +122,14 @@ class _Run:
                 settings=connected,
                 pids=lambda: [os.getpid(), *_pids(stack), *children.pids, *api.pids],
                 infer_port=port_of("infer", connected),
-                started_s=self.started_s,
-                started_at=self.started_at,
+                started_s=self.record.started_s,
+                started_at=self.record.started_at,
             )
         )
         kept = (Keeper(stack.parts.values()), children, api)
         flow = _Flow(self, connected, kept, watch, known, home)
-        running.callback(flow.write_summary)
+        self.record.runs()
+        running.push(lambda _type, error, _traceback: flow.conclude(error))
         flow.send()
         running.callback(flow.stop)
         running.callback(self.show.say, "Stopping …")
@@ -151,7 +156,7 @@ class _Run:
 
     def _recall(self, home: Home) -> remembered.Remembered:
         options = self.options
-        return remembered.recall(home.data, baskets=options.baskets, seed=options.seed, now=self.started_at)
+        return remembered.recall(home.data, baskets=options.baskets, seed=options.seed, now=self.record.started_at)
 
     def _check_ports(self) -> None:
         for process in PORTS:
@@ -226,7 +231,7 @@ class _Flow:
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.of.started_s
+        return self.of.record.seconds
 
     @property
     def sent(self) -> Sent:
@@ -248,15 +253,16 @@ class _Flow:
 
     def write_summary(self) -> dict[str, Any]:
         """``summary.json``, as things stand."""
-        document = summary(
-            self.watch.latest,
-            self.sent,
-            started_at=self.of.started_at,
-            seconds=self.seconds,
-            ending=self.ending,
-        )
-        write_document(self.home.root / "summary.json", document)
-        return document
+        return self.of.record.conclude(self.watch.latest, self.sent, self._end)
+
+    def conclude(self, error: BaseException | None) -> None:
+        """`write_summary` at the end, which ``error`` may have brought."""
+        self.of.record.conclude(self.watch.latest, self.sent, self._end.broken_off(error))
+
+    @property
+    def _end(self) -> End:
+        ending = self.ending
+        return End(ending=ending, during=During.RUN, reached_goal=ending is Ending.GOAL)
 
     def _ended(self) -> Ending | None:
         seconds = time.monotonic() - self.began_s
@@ -286,14 +292,6 @@ class _Flow:
             yield "Look-up API", f"http://127.0.0.1:{self.settings.lookup_port}/openapi.json"
         yield "Logs", str(self.home.logs)
         yield "Summary", str(self.home.root / "summary.json")
-
-
-def write_document(path: Path, document: dict[str, Any]) -> None:
-    """Replaces the file at once."""
-    fresh = path.with_suffix(".new")
-    with disk_errors(path.parent):
-        fresh.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        fresh.replace(path)
 
 
 def _one_of_each(answers: Sequence[Answer]) -> list[Answer]:

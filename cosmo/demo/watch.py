@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -46,6 +46,8 @@ TURN_S = 1.0
 PATIENCE_S = 4.0
 """With brokers, in one turn: the other sources wait meanwhile, and must not look silent for that."""
 SETTLE_S = 15.0
+CATCH_UP_S = 0.5
+"""Of each turn, for what an earlier run has left, until all of it is counted."""
 ASKED_AT_ONCE = 500
 ASKABLE = 5
 _VIEWS: dict[EntityKind, tuple[View, ...]] = {
@@ -71,6 +73,8 @@ class Watch:
     _freshness: Freshness = field(default_factory=lambda: Freshness.since(time.monotonic()))
     _prompts: RisingCount = field(default_factory=RisingCount)
     _outcomes: Outcomes = field(default_factory=Outcomes)
+    _asked: set[Entity] = field(default_factory=set)
+    """Those that the store was asked about at all."""
     _featured: set[Entity] = field(default_factory=set)
     _learned_now: set[Entity] = field(default_factory=set)
     _closing: threading.Event = field(default_factory=threading.Event)
@@ -129,33 +133,52 @@ class Watch:
         self._latest = self._with_processes(self._latest)
 
     def _outcome_figures(self, reading: Reading, looking: _Looking, _lag: LagReader) -> Reading:
-        outcomes = looking.outcome_logs.read(0.2)
-        return replace(
-            reading,
-            intents_kept=outcomes.kept,
-            rejected=dict(outcomes.rejected.most_common()),
-            dead_letters=_flat(outcomes.dead),
-            newest=tuple(outcomes.newest),
-        )
+        logs, until_s = looking.outcome_logs, time.monotonic() + CATCH_UP_S
+        outcomes = logs.read(0.2)
+        while not logs.complete and time.monotonic() < until_s:
+            outcomes = logs.read(0.1)
+        reading = replace(reading, newest=tuple(outcomes.newest))
+        if not logs.complete:
+            return replace(reading, intents_kept=None, rejected=None, dead_letters=None)
+        rejected, dead = dict(outcomes.rejected.most_common()), _flat(outcomes.dead)
+        return replace(reading, intents_kept=outcomes.kept, rejected=rejected, dead_letters=dead)
 
     def _store_figures(self, reading: Reading, looking: _Looking, _lag: LagReader) -> Reading:
         began = self.started_at.replace(microsecond=0)  # features keep the second
-        asked = [entity for entity, made in self._outcomes.learned.items() if self._has_more(entity, made >= began)]
-        asked.sort(key=self._featured.__contains__)  # first those of which nothing was seen at all
-        found = looking.features(asked[:ASKED_AT_ONCE])
+        found = self._found(looking, began)
         queries = [key for kind, key in found if kind is EntityKind.QUERY and (kind, key) not in self._featured]
         self._featured |= found.keys()
         self._learned_now |= {entity for entity, updated_at in found.items() if updated_at and updated_at >= began}
         first_s = reading.first_feature_s
         if self._learned_now and first_s is None:
             first_s = time.monotonic() - self.started_s
+        counted = reading.entities is not None or self._all_asked(looking)
         return replace(
             reading,
-            entities=len(self._featured),
-            learned_now=len(self._learned_now),
+            entities=len(self._featured) if counted else None,
+            learned_now=len(self._learned_now) if counted else None,
             first_feature_s=first_s,
             askable=(*reading.askable, *queries)[-ASKABLE:],
         )
+
+    def _found(self, looking: _Looking, began: datetime) -> dict[Entity, datetime | None]:
+        """What the store has of entities of which it may have more than was seen: first those that it was never asked
+        about, and of them as many as the time allows; then those of which nothing was seen."""
+        asked = [entity for entity, made in self._outcomes.learned.items() if self._has_more(entity, made >= began)]
+        asked.sort(key=lambda entity: (entity in self._asked, entity in self._featured))
+        found: dict[Entity, datetime | None] = {}
+        until_s = time.monotonic() + CATCH_UP_S
+        for batch in _batched(asked, ASKED_AT_ONCE):
+            found |= looking.features(batch)
+            self._asked.update(batch)
+            if time.monotonic() >= until_s or self._all_asked(looking):
+                break
+        return found
+
+    def _all_asked(self, looking: _Looking) -> bool:
+        """Whether every entity that the logs name was asked about, in logs that were read to their ends. Before that
+        a number of entities would be that of a part of them."""
+        return looking.outcome_logs.complete and self._outcomes.learned.keys() <= self._asked
 
     def _has_more(self, entity: Entity, learned_now: bool) -> bool:
         """Whether the store may have something of the entity that was not seen there yet."""
@@ -206,6 +229,12 @@ class _Looking:
             undo.callback(self.log.close)
             undo.callback(self._loop.close)
             undo.callback(lambda: self._loop.run_until_complete(self._store.close()))
+
+
+def _batched(entities: Sequence[Entity], size: int) -> Iterator[list[Entity]]:
+    """In their order, at most so many at a time; one empty batch of none, which asks whether the store answers."""
+    for first in range(0, max(1, len(entities)), size):
+        yield list(entities[first : first + size])
 
 
 def _flat(dead: Counter[tuple[str, str]]) -> dict[str, int]:

@@ -69,6 +69,7 @@ def test_young_records_that_sample_wrote_itself_do_not_hinder_the_goal() -> None
         (Ending.LIMIT, _reading(50, waiting=3), "not all of the input is counted yet"),
         (Ending.NOTHING_LEARNED, Reading(), "No feature was to be seen 360 s after the workers began"),
         (Ending.INTERRUPTED, Reading(), "Interrupted"),
+        (Ending.FAILED, Reading(), "failed"),
     ],
 )
 def test_what_happened_is_said(ending: Ending, reading: Reading, said: str) -> None:

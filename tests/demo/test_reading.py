@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +11,7 @@ from rich.console import Console
 from cosmo.demo import live, remembered
 from cosmo.demo.live import LiveShow, screen
 from cosmo.demo.outcome_logs import Outcomes
-from cosmo.demo.reading import Reading, Sent, Stage, summary
-from cosmo.demo.run import write_document
+from cosmo.demo.reading import Reading, Sent, Stage
 from cosmo.demo.show import Results, line_of, queue
 from cosmo.demo.stages import stages
 from cosmo.lag.model import GroupLag, PartitionLag, Standing
@@ -114,15 +112,6 @@ def test_figures_of_an_earlier_run_stand_until_this_run_has_sent_the_topic_itsel
     assert (sent.lines, sent.sent, sent.refused) == (110, 100, {"not_json": 6, "no_title": 4})
 
 
-def test_the_summary_says_null_for_what_is_unknown() -> None:
-    document = summary(Reading(), Sent(), started_at=NOW, seconds=1.25, ending="limit")
-    for name in ("pairs", "prompts", "dead_letters", "entities_with_features", "seconds_to_first_feature"):
-        assert document[name] is None
-    assert document["intents"] == {"kept": None, "rejected": None}
-    assert document["peak_memory_bytes"] is None
-    json.dumps(document)
-
-
 def test_a_line_and_the_queue_say_where_everything_stands() -> None:
     stage = Stage(name="ingest", taken=1234, given=5, refused=0, lag=None, lag_s=None)
     line = line_of(Reading(stages=[stage], entities=3), Sent(topics={"query-purchase": FIGURES}), 12.0)
@@ -185,11 +174,3 @@ def test_a_home_that_holds_other_input_is_not_mixed_with_this_one(tmp_path: Path
 def test_a_damaged_memory_is_a_new_beginning(tmp_path: Path, content: str) -> None:
     (tmp_path / "demo.json").write_text(content)
     assert remembered.recall(tmp_path, baskets=10, seed=7, now=NOW).sent == {}
-
-
-def test_documents_are_replaced_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "summary.json"
-    write_document(path, {"a": 1})
-    write_document(path, {"a": 2})
-    assert json.loads(path.read_text()) == {"a": 2}
-    assert list(tmp_path.iterdir()) == [path]

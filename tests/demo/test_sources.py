@@ -14,8 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cosmo.cli.demo import print_results
-from cosmo.demo.outcome_logs import Entity, OutcomeLogs
-from cosmo.demo.reading import Reading, Sent, Stage, Unread, summary
+from cosmo.demo import watch as watching
+from cosmo.demo.ending import During, End, Ending
+from cosmo.demo.outcome_logs import Entity, OutcomeLogs, Outcomes
+from cosmo.demo.reading import Reading, Sent, Stage, Unread
+from cosmo.demo.record import summary
 from cosmo.demo.show import Results, line_of
 from cosmo.demo.sources import STALE_S, Freshness, RisingCount, Source, without
 from cosmo.demo.watch import Watch
@@ -86,7 +89,8 @@ def test_people_and_the_summary_are_told_which_source_is_silent_and_since_when(
     line = line_of(silent, Sent(), 60.0)
     assert "ingest ? (lag ?)" in line
     assert "the groups' offsets not read for 31 s: no broker" in line
-    document = json.loads(json.dumps(summary(silent, Sent(), started_at=NOW, seconds=60.0, ending="limit")))
+    end = End(ending=Ending.LIMIT, during=During.RUN)
+    document = json.loads(json.dumps(summary(silent, Sent(), started_at=NOW, seconds=60.0, end=end)))
     assert document["pairs"] is None
     assert document["waiting"] == {"pairs": None, "records": {"ingest": None}}
     assert document["unread"] == {"the groups' offsets": {"seconds": 31.2, "reason": "no broker."}}
@@ -108,6 +112,17 @@ def test_a_count_goes_on_when_its_process_begins_anew(lives: list[list[int]]) ->
     assert seen == total
 
 
+@dataclass(slots=True, kw_only=True)
+class Logs:
+    """Outcome logs of which the ends were reached, or not yet."""
+
+    complete: bool = True
+    outcomes: Outcomes = field(default_factory=Outcomes)
+
+    def read(self, _timeout_s: float) -> Outcomes:
+        return self.outcomes
+
+
 @dataclass(slots=True)
 class Looking:
     """A store with the instants of its rows; silent where it is told to be."""
@@ -115,7 +130,7 @@ class Looking:
     rows: dict[Entity, datetime | None] = field(default_factory=dict)
     silent: bool = False
     due_s: dict[Source, float] = field(default_factory=dict)
-    outcome_logs: Any = None
+    outcome_logs: Logs = field(default_factory=Logs)
 
     def features(self, entities: list[Entity]) -> dict[Entity, datetime | None]:
         if self.silent:
@@ -151,6 +166,41 @@ def test_a_feature_of_the_second_in_which_the_run_began_is_its_own() -> None:
     watch, looking = _watch(), Looking(rows={TEA: NOW.replace(microsecond=0)})
     _learn(watch, TEA, NOW)
     assert watch._store_figures(Reading(), looking, None).learned_now == 1  # type: ignore[arg-type]
+
+
+def test_what_an_earlier_run_left_is_unknown_and_not_zero_until_all_of_it_was_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watching, "CATCH_UP_S", 0.0)
+    monkeypatch.setattr(watching, "ASKED_AT_ONCE", 1)
+    watch, looking = _watch(), Looking(rows={MILK: None, TEA: None}, outcome_logs=Logs(complete=False))
+    _learn(watch, MILK, NOW - timedelta(hours=1))
+    found = watch._outcome_figures(Reading(), looking, None)  # type: ignore[arg-type]  # all of it that is asked
+    found = watch._store_figures(found, looking, None)  # type: ignore[arg-type]
+    assert (found.intents_kept, found.rejected, found.dead_letters) == (None, None, None)
+    assert (found.entities, found.learned_now) == (None, None)
+    assert "entities ?" in line_of(found, Sent(), 1.0)
+    _learn(watch, TEA, NOW - timedelta(hours=1))
+    looking.outcome_logs.complete = True
+    found = watch._outcome_figures(found, looking, None)  # type: ignore[arg-type]
+    assert (found.intents_kept, found.rejected, found.dead_letters) == (0, {}, {})
+    found = watch._store_figures(found, looking, None)  # type: ignore[arg-type]
+    assert (found.entities, found.learned_now) == (2, 0)
+
+
+def test_entities_that_the_store_was_not_asked_about_yet_make_their_number_unknown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watching, "CATCH_UP_S", 0.0)
+    monkeypatch.setattr(watching, "ASKED_AT_ONCE", 1)
+    watch, looking, reading = _watch(), Looking(rows={MILK: None, TEA: None}), Reading()
+    for entity in (MILK, TEA):
+        _learn(watch, entity, NOW - timedelta(hours=1))
+    counts = []
+    for _ in range(3):
+        reading = watch._store_figures(reading, looking, None)  # type: ignore[arg-type]
+        counts.append(reading.entities)
+    assert counts == [None, 2, 2]
 
 
 def test_a_source_that_fails_hinders_no_other_and_its_figures_grow_old(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,10 +243,26 @@ class Message:
         return []
 
 
+@dataclass(slots=True)
+class EndOfPartition:
+    """What a consumer hands out when it has read all of a partition."""
+
+    number: int
+
+    def error(self) -> KafkaError:
+        return KafkaError(KafkaError._PARTITION_EOF)
+
+    def topic(self) -> str:
+        return "entity-intents"
+
+    def partition(self) -> int:
+        return self.number
+
+
 class OneFetch:
     """A consumer that hands out its records once."""
 
-    def __init__(self, messages: list[Message]) -> None:
+    def __init__(self, messages: list[Message | EndOfPartition]) -> None:
         self._messages = messages
 
     def consume(self, num_messages: int, timeout: float) -> Any:
@@ -226,3 +292,14 @@ def test_what_was_fetched_while_the_registry_was_away_is_counted_when_it_is_back
     with pytest.raises(RegistryUnreachable):
         logs.read(0.0)
     assert [name for _, name in logs.read(0.0).entities] == ["a", "b", "c"]
+
+
+def test_the_logs_are_complete_when_the_end_of_every_partition_was_reached() -> None:
+    ends = OneFetch([EndOfPartition(1), EndOfPartition(1)])
+    partitions = [("entity-intents", number) for number in (0, 1)]
+    logs = OutcomeLogs(ends, FixedRegistry(), partitions=partitions)
+    logs.read(0.0)
+    assert not logs.complete
+    ends._messages = [EndOfPartition(0)]
+    logs.read(0.0)
+    assert logs.complete

@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from confluent_kafka import Producer
 
 from cosmo.demo import strangers
 from cosmo.demo.simulation import ORDERS, SEARCHES, Simulation
@@ -194,6 +195,55 @@ def _ready(cosmo: Cosmo) -> bool:
     return subprocess.run(command, env=cosmo.env, capture_output=True, timeout=60.0, check=False).returncode == 0
 
 
+JUNK = 30_000
+"""So much at once that more than half of any 10,000 records in a row is junk, whatever else is sent meanwhile."""
+
+
+def test_a_producer_that_sends_junk_ends_it_with_the_workers_own_sentence_and_a_summary_that_says_failed(
+    tmp_path: Path,
+) -> None:
+    with _machine(tmp_path) as (cosmo, _):
+        process = cosmo.start("demo", *SMALL)
+        assert process.stderr is not None
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if BEGUN in line:
+                _send_junk(int(cosmo.env["COSMO_KAFKA_PORT"]))
+        assert process.wait(60.0) == 1
+        process.stderr.close()
+    text = "".join(said)
+    assert "The ingest worker has stopped. More than 50% of the last records of query-purchase cannot be used" in text
+    assert "COSMO_DEAD_LETTER_RATIO=1" in text
+    assert "Traceback" not in text
+    document = json.loads((tmp_path / "summary.json").read_text())
+    assert (document["ending"], document["during"], document["reached_goal"]) == ("failed", "run", False)
+    assert "More than 50% of the last records of query-purchase" in document["failure"]
+    assert document["events"]["produced"] > 0
+    until_none_runs(tmp_path, within_s=5.0)
+
+
+def _send_junk(kafka_port: int) -> None:
+    producer = Producer({"bootstrap.servers": f"127.0.0.1:{kafka_port}", "queue.buffering.max.messages": JUNK})
+    for _ in range(JUNK):
+        producer.produce("query-purchase", value=b"hello")
+    assert producer.flush(30.0) == 0
+
+
+def test_a_run_stopped_while_the_stack_starts_is_what_the_summary_tells_of(learned: Learned) -> None:
+    process = learned.cosmo.start("demo", *SMALL)
+    assert process.stderr is not None
+    assert any("starting the local stack" in line for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60.0) == 130
+    process.stderr.close()
+    document = json.loads((learned.home / "summary.json").read_text())
+    assert (document["ending"], document["during"], document["reached_goal"]) == ("interrupted", "start", False)
+    assert document["started_at"] > learned.document["started_at"]
+    assert document["entities_with_features"] is None
+    until_none_runs(learned.home, within_s=5.0)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_the_middle_stops_everything(learned: Learned, number: signal.Signals) -> None:
     process = learned.cosmo.start("demo", *SMALL)
@@ -230,6 +280,9 @@ def test_a_port_in_use_is_one_sentence(learned: Learned) -> None:
     assert f"needs port {port}" in done.stderr
     assert "COSMO_KAFKA_PORT" in done.stderr
     assert "Traceback" not in done.stderr
+    document = json.loads((learned.home / "summary.json").read_text())
+    assert (document["ending"], document["during"]) == ("failed", "start")
+    assert f"needs port {port}" in document["failure"]
 
 
 def test_a_full_disk_is_one_sentence(learned: Learned) -> None:
