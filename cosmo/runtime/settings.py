@@ -15,6 +15,8 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from cosmo.runtime.addresses import HttpUrl, KafkaServers, RedisUrl
+
 
 def _named(name: str) -> AliasChoices:
     return AliasChoices(name)
@@ -33,6 +35,7 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         populate_by_name=True,
+        hide_input_in_errors=True,  # it may be a secret
         env_ignore_empty=True,  # compose files and charts hand on what is not set as an empty text
     )
 
@@ -44,7 +47,7 @@ class Settings(BaseSettings):
     redis_port: int = Field(6379, gt=0, lt=65_536, description="Valkey of the local stack.")
     lm_port: int = Field(8089, gt=0, lt=65_536, description="Model server of the local stack.")
 
-    kafka_bootstrap_servers: str = Field(
+    kafka_bootstrap_servers: KafkaServers = Field(
         default_factory=_at("127.0.0.1:{kafka_port}"),
         validation_alias=_named("KAFKA_BOOTSTRAP_SERVERS"),
         description="Kafka brokers, host:port,…",
@@ -62,7 +65,7 @@ class Settings(BaseSettings):
     kafka_ssl_ca_location: str = Field(
         "", validation_alias=_named("KAFKA_SSL_CA_LOCATION"), description="CA file (PEM) that signs the brokers."
     )
-    schema_registry_url: str = Field(
+    schema_registry_url: HttpUrl = Field(
         default_factory=_at("http://127.0.0.1:{registry_port}/apis/ccompat/v7"),
         validation_alias=_named("SCHEMA_REGISTRY_URL"),
         description="Confluent-compatible schema registry (Apicurio: with /apis/ccompat/v7).",
@@ -73,12 +76,12 @@ class Settings(BaseSettings):
     schema_registry_ca_location: str = Field(
         "", validation_alias=_named("SCHEMA_REGISTRY_CA_LOCATION"), description="CA file (PEM) for an https registry."
     )
-    redis_url: SecretStr = Field(
+    redis_url: RedisUrl = Field(
         default_factory=lambda fields: SecretStr(_at("redis://127.0.0.1:{redis_port}/0")(fields)),
         validation_alias=_named("REDIS_URL"),
         description="Redis or Valkey behind Feast: redis://[:password@]host:port/db, rediss:// for TLS.",
     )
-    lm_url: str = Field(
+    lm_url: HttpUrl = Field(
         default_factory=_at("http://127.0.0.1:{lm_port}"),
         validation_alias=_named("COSMO_LM_URL"),
         description="OpenAI-compatible server root.",

@@ -75,6 +75,17 @@ def test_a_setting_that_cannot_be_used_is_named(
     assert "COSMO_SHUTDOWN_S: Input should be a valid number" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["KAFKA_BOOTSTRAP_SERVERS", "SCHEMA_REGISTRY_URL", "REDIS_URL", "COSMO_LM_URL"])
+def test_a_malformed_address_is_one_sentence_that_names_its_setting(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, "foo")
+    assert _exit_code("docs", "settings") == 1
+    said = capsys.readouterr().err
+    assert f"{name}: it is not of the form" in said
+    assert "defect" not in said
+
+
 @pytest.mark.parametrize("mount", mounts.COMMANDS, ids=lambda mount: mount.name)
 def test_every_command_explains_itself(mount: mounts.Mount, capsys: pytest.CaptureFixture[str]) -> None:
     assert _exit_code(mount.name, "--help") == 0
