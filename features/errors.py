@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from cosmo.runtime.errors import CosmoError, StopWorker
 
 
@@ -32,6 +34,17 @@ class DamagedRow(FeatureFailure):
 
 class NotApplied(FeatureFailure):
     """Redis holds no features of this project: never applied, or emptied. An answer now would be wrong in silence."""
+
+
+class NoRepository(FeatureFailure):
+    """There is no Feast repository in this home: never applied, or the home of another directory is meant."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(
+            f"There is no Feast repository in {directory}.",
+            advice="Set COSMO_HOME to the `.cosmo` of the stack that is meant (unset, it is that of the current "
+            "directory), or make a repository there with `cosmo features apply`.",
+        )
 
 
 class StoreEmptied(FeatureFailure):

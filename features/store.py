@@ -18,6 +18,7 @@ from feast import FeatureStore, RepoConfig
 from cosmo.runtime.settings import Settings
 from features import METRICS_IN_FILES, project
 from features.definitions import OBJECTS
+from features.errors import NoRepository
 from features.offline import files
 from features.online.redis_store import connect
 from features.views import VIEWS
@@ -54,7 +55,7 @@ async def apply(settings: Settings) -> AppliedRepository:
         files.prepare(project.offline_directory(settings), view)
     _write_private(here / project.CONFIG_FILE, project.config_text(settings))
     (here / "definitions.py").write_text(_FOR_FEAST_APPLY, "utf-8")
-    with opened(settings) as feast:
+    with _opened(settings) as feast:
         feast.apply(list(OBJECTS))
     store = connect(settings)
     try:
@@ -65,7 +66,16 @@ async def apply(settings: Settings) -> AppliedRepository:
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[Any]:
-    """Feast's FeatureStore on these settings (typed Any: Feast's types cannot be checked strictly)."""
+    """Feast's FeatureStore on these settings (typed Any: Feast's types cannot be checked strictly). Raises NoRepository
+    where nothing was applied, which Feast would only tell by its way of failing."""
+    if not (project.directory(settings) / project.REGISTRY_FILE).exists():
+        raise NoRepository(project.directory(settings))
+    with _opened(settings) as store:
+        yield store
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Any]:
     # Of dask's, about its own use of pandas; every historical read would show it to somebody who can do nothing.
     warnings.filterwarnings("ignore", "Downcasting object dtype", FutureWarning)
     store = FeatureStore(config=RepoConfig(**project.repo_config(settings), repo_path=project.directory(settings)))

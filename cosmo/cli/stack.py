@@ -10,6 +10,7 @@ import typer
 from cosmo.cli.output import AsJson, print_json, print_table
 from cosmo.runtime.settings import settings
 from cosmo.stack import session
+from cosmo.stack.home import Home
 from cosmo.stack.parts import Name
 from cosmo.stack.stack import Phase
 from cosmo.stack.status import Health, PartStatus
@@ -51,12 +52,15 @@ def down_command(as_json: AsJson = False) -> None:
     if as_json:
         print_json({"stopped": stopped})
     else:
-        typer.echo(f"Stopped {', '.join(stopped)}." if stopped else "Nothing to stop.")
+        where = Home.at(settings().home).root
+        typer.echo(f"Stopped {', '.join(stopped)}." if stopped else f"Nothing to stop: nothing of {where} runs.")
 
 
 @app.command("status")
 def status_command(as_json: AsJson = False) -> None:
-    """Show each part's address, process, memory and health; exits 1 unless all are ready.
+    """Show each part's address, process, memory and health; exits 1, and says where it looked, unless all are ready.
+
+    It looks in COSMO_HOME, which is `.cosmo` in the current directory unless it is set.
 
     cosmo stack status
     cosmo stack status --json | jq -r '.[] | select(.health != "ready") | .logs[]'
@@ -64,7 +68,15 @@ def status_command(as_json: AsJson = False) -> None:
     parts = session.status(settings())
     _print(parts, as_json=as_json)
     if any(part.health is not Health.READY for part in parts):
+        typer.echo(_where(parts), err=True)
         raise typer.Exit(1)
+
+
+def _where(parts: list[PartStatus]) -> str:
+    looked = f"This is the stack of {Home.at(settings().home).root} (COSMO_HOME)."
+    if all(part.health is not Health.FOREIGN for part in parts):
+        return looked
+    return f"{looked} What answers at its ports belongs to another: go to that one's directory, or set COSMO_HOME."
 
 
 def _say(name: Name, phase: Phase, detail: str) -> None:

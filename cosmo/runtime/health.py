@@ -137,7 +137,8 @@ def _bind(host: str, port: int, handler: Callable[..., BaseHTTPRequestHandler]) 
             ) from error
         raise CosmoError(
             f"Port {port} on {host} is in use.",
-            advice="Stop the process that has it, or set COSMO_WORKER_PORT to another.",
+            advice="Stop the process that has it, or set COSMO_WORKER_PORT to another. That is the port of one "
+            "worker: workers that are started one by one cannot share what is exported.",
         ) from error
 
 

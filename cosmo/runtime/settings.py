@@ -90,7 +90,11 @@ class Settings(BaseSettings):
     lm_model: str = Field("", description="Model name to ask for; empty: the first that /v1/models lists.")
 
     topic_prefix: str = Field("", description="Put before every topic and group; the Feast project is named after it.")
-    home: Path = Field(Path(".cosmo"), description="Where the local stack keeps data, logs and pid files.")
+    home: Path = Field(
+        Path(".cosmo"),
+        description="Where the local stack keeps data, logs and pid files, and Feast its repository; a relative path "
+        "is one of the current directory, so name it in full to work from another.",
+    )
     min_free_bytes: int = Field(
         2_000_000_000, ge=0, description="The local stack refuses to start with less free disk space at COSMO_HOME."
     )
@@ -111,7 +115,13 @@ class Settings(BaseSettings):
     group_instance_id: str = Field("", description="Static membership; the StatefulSet's pod name. Empty: dynamic.")
     dead_letter_ratio: float = Field(0.5, gt=0, le=1, description="Above this share of recent records a worker stops.")
     listen_host: str = Field("127.0.0.1", description="Address that /metrics, /healthz and the lookup API listen on.")
-    worker_port: int = Field(0, ge=0, description="/metrics and /healthz of a worker; 0: its default (see docs).")
+    worker_port: int = Field(
+        0,
+        ge=0,
+        lt=65_533,
+        description="/metrics and /healthz of one worker; 0: ingest 9101, sample 9102, infer 9103, materialize 9104. "
+        "Workers that are started one by one need one each; `cosmo worker all` and `cosmo demo` take four from it on.",
+    )
 
     # counting
     session_key: SecretStr = Field(

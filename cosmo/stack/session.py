@@ -40,7 +40,10 @@ def down(settings: Settings) -> list[str]:
 
     Raises HomeBusyError when the stack belongs to a running ``cosmo demo``.
     """
-    with Home.at(settings.home).locked():
+    home = Home.at(settings.home)
+    if not home.run.exists():
+        return []  # no stack has ever been here: nothing is made in a directory that was perhaps not meant
+    with home.locked():
         stack = _left_running(settings)
         if stack is None:
             return []

@@ -8,17 +8,21 @@ from enum import StrEnum
 import psutil
 
 from cosmo.stack.child import Child
-from cosmo.stack.parts import Part
+from cosmo.stack.parts import OwnPart, Part
+from cosmo.stack.ports import LOOPBACK
+from cosmo.stack.probes import listens
 
 
 class Health(StrEnum):
     """READY: all of it answers. DEGRADED: some of its processes have ended, the others serve. SILENT: it runs and does
-    not answer. STOPPED: no process of it runs."""
+    not answer. STOPPED: no process of it runs. FOREIGN: none either, and
+    something listens at its port all the same: as a rule the part of another home."""
 
     READY = "ready"
     DEGRADED = "degraded"
     SILENT = "not answering"
     STOPPED = "stopped"
+    FOREIGN = "not this home's"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +70,12 @@ def _rss_bytes(process: psutil.Process) -> int:
 def _health(part: Part) -> Health:
     running = [child for child in part.children if child.pid]
     if part.children and not running:
-        return Health.STOPPED
+        return Health.FOREIGN if _somebody_listens(part) else Health.STOPPED
     if not part.serves():
         return Health.SILENT
     return Health.READY if len(running) == len(part.children) else Health.DEGRADED
+
+
+def _somebody_listens(part: Part) -> bool:
+    ports = part.listens_on if isinstance(part, OwnPart) else ()
+    return any(listens(LOOPBACK, port) for of_one in ports for port in of_one)

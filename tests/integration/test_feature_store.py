@@ -21,6 +21,7 @@ from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.settings import Settings
 from cosmo.stack.ports import Ports
 from features import store as feast_store
+from features.errors import NoRepository
 from features.online.redis_store import connect
 from features.online.store import OnlineStore
 from features.store import opened
@@ -59,6 +60,17 @@ class TestRedisStore(StoreContract):
 @pytest.fixture
 def ready(settings: Settings, tmp_path: Path) -> Settings:
     return prepare(settings.model_copy(update={"home": tmp_path}))
+
+
+def test_whoever_opens_the_store_from_a_directory_that_has_none_is_told_where_it_was_looked_for(
+    tmp_path: Path,
+) -> None:
+    nowhere = opened(Settings(home=tmp_path, topic_prefix=""))
+    with pytest.raises(NoRepository, match=f"no Feast repository in {tmp_path}/feast/cosmo") as told, nowhere:
+        pytest.fail("there is nothing to open")
+    assert "COSMO_HOME" in told.value.advice
+    assert told.value.__cause__ is None
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_feasts_sdk_feasts_server_and_our_api_give_the_same_values(
