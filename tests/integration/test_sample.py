@@ -346,11 +346,16 @@ async def settled(settings: Settings, samplers: Samplers, running: subprocess.Po
     assert running.returncode == 0
 
 
-def facts_of(settings: Settings, registry: Registry, partition: int, partitions: int) -> PartitionState:
-    """All facts of the heads of a partition, from whatever partition of pair-counts they lie in."""
-    codec, state = Codec("pair-counts", PairCounts, registry), PartitionState()
+def all_facts(settings: Settings, registry: Registry) -> pl.DataFrame:
+    """All that lies in pair-counts, in whatever partition; read once, for whoever asks by heads."""
+    codec = Codec("pair-counts", PairCounts, registry)
     records = [RawRecord(0, 0, None, message.value()) for message in read_all(settings, "pair-counts")]
-    facts = decode(codec, records, datetime.now(UTC)).tables.facts
+    return decode(codec, records, datetime.now(UTC)).tables.facts
+
+
+def facts_of(facts: pl.DataFrame, partition: int, partitions: int) -> PartitionState:
+    """The facts of the heads of a partition."""
+    state = PartitionState()
     state.merge_table("facts", facts.filter(pl.col("head") % partitions == partition))
     return state
 
@@ -385,9 +390,9 @@ async def test_added_partitions_stop_the_sampler_and_moving_its_state_loses_noth
     produce(settings, registry, events(300, 400))
     await ingest_all(settings, registry)
     await settled(grown, samplers, samplers.start())
-    replay = Replay(grown, registry)
+    replay, facts = Replay(grown, registry), await asyncio.to_thread(all_facts, grown, registry)
     for number in range(more):
-        found, expected = replay.durable(number), facts_of(grown, registry, number, more)
+        found, expected = replay.durable(number), facts_of(facts, number, more)
         assert_frame_equal(shoppers(found), shoppers(expected))
         assert set(found.snapshot("heads")["head"] % more) <= {number}
     assert sum(replay.durable(number).snapshot("asked").height for number in range(more)) > 0
@@ -410,8 +415,9 @@ async def test_a_repartition_killed_in_the_middle_is_finished_by_the_next(
     assert await (await asyncio.create_subprocess_exec(*command, env=env)).wait() == 0
     assert not (await repartition(settings)).heads
     grown = settings.model_copy(update={"topic_partitions": more})
+    replay, facts = Replay(grown, registry), await asyncio.to_thread(all_facts, grown, registry)
     for number in range(more):
-        found, expected = Replay(grown, registry).durable(number), facts_of(grown, registry, number, more)
+        found, expected = replay.durable(number), facts_of(facts, number, more)
         assert_frame_equal(shoppers(found), shoppers(expected))
 
 
