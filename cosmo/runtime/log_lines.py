@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -19,6 +20,8 @@ SHARED: Sequence[Processor] = (
     structlog.processors.StackInfoRenderer(),
 )
 """What our own events and the libraries' records both go through before they are rendered."""
+
+_SERVICE = re.compile(r"\[\^-*_?([^\]]+)\]: ")
 
 
 @cache
@@ -44,7 +47,7 @@ def formatter(log_format: Literal["json", "console"], fields: Mapping[str, str])
         return {**fields, **event}
 
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=SHARED,
+        foreign_pre_chain=[*SHARED, _service_as_field],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             with_fields,
@@ -58,6 +61,13 @@ def _renderers(log_format: Literal["json", "console"]) -> list[Processor]:
         plain = structlog.dev.plain_traceback
         return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain, pad_event_to=36)]
     return [structlog.processors.format_exc_info, _event_as_text, structlog.processors.JSONRenderer(default=str)]
+
+
+def _service_as_field(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Faust writes which of its services speaks, and how deep that lies among the others, into the message."""
+    if named := _SERVICE.match(str(event["event"])):
+        return {**event, "event": str(event["event"])[named.end() :], "service": named[1]}
+    return event
 
 
 def _event_as_text(_logger: object, _method: str, event: EventDict) -> EventDict:

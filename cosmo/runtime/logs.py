@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 LIBRARIES = (
     *("aiokafka", "asyncio", "faust", "feast", "granian", "httpcore", "httpx", "kafka", "mode", "urllib3"),
-    "streams.fetch.transport",  # it only extends services of Faust's, which narrate under its name
+    *(
+        "streams.app",
+        "streams.fetch.transport",
+    ),  # they extend services of Faust, which narrate under these names
 )
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 

@@ -56,6 +56,18 @@ def test_a_library_speaks_in_the_same_format_but_only_from_warning_on(capsys: py
     assert line["event"] == "heartbeat of member failed"
 
 
+def test_a_service_of_faust_is_a_field_and_no_riddle_before_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure(Settings(log_format="json"))
+    logging.getLogger("streams.app").info("[^_App]: Starting...")
+    logging.getLogger("streams.app").warning("[^_App]: Crashed: %s", "no broker")
+    logging.getLogger("faust.agents").error("[^---AgentTask: of %s]: Stopped", "ingest")
+    logging.getLogger("ours").warning("[x]: nothing of Faust's")
+    app, agent, other = _lines(capsys)
+    assert (app["event"], app["service"]) == ("Crashed: no broker", "App")
+    assert (agent["event"], agent["service"]) == ("Stopped", "AgentTask: of ingest")
+    assert other["event"] == "[x]: nothing of Faust's"
+
+
 def test_debug_shows_what_libraries_do_but_not_their_innards(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(Settings(log_format="json", log_level="DEBUG"))
     logging.getLogger("faust").debug("innards")
