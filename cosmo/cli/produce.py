@@ -90,6 +90,7 @@ def produce(
         )
         if not (summary.failure or summary.interrupted):
             refusals.remove_settled(files if products is None else [*files, str(products)])
+    summary = _with_empty(summary, files)
     paths = [str(path) for path in refusals.paths]
     _print_json_summary(summary, paths) if as_json else _print_summary(summary, paths)
     _exit(summary, strict=strict)
@@ -192,6 +193,19 @@ def _print_summary(summary: Summary, paths: list[str]) -> None:
             [(reason, f"{count:,}", meaning(reason)) for reason, count in rows],
             right=("Lines",),
         )
+    for hint in summary.hints:
+        typer.echo(_printable(hint))
+
+
+def _with_empty(summary: Summary, files: list[str]) -> Summary:
+    """Also says which files gave nothing, once all of them have been read."""
+    from dataclasses import replace
+
+    from cosmo.produce.hints import empty
+
+    if summary.failure or summary.interrupted:
+        return summary
+    return replace(summary, hints=(*summary.hints, *empty(files, summary.read_from)))
 
 
 def _size(of_bytes: int) -> str:
@@ -200,10 +214,15 @@ def _size(of_bytes: int) -> str:
 
 def _where(summary: Summary, paths: list[str]) -> str:
     written = summary.refused_total - summary.untold
-    names = ", ".join(path.encode("utf-8", "replace").decode() for path in paths)  # a name may be no UTF-8
+    names = ", ".join(map(_printable, paths))
     if not summary.untold:
         return f"; see {names}"
     return f"; {written:,} are in {names}, and {summary.untold:,} nowhere" if written else ", which are written nowhere"
+
+
+def _printable(text: str) -> str:
+    """The name of a file may be no UTF-8."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _exit(summary: Summary, *, strict: bool) -> None:

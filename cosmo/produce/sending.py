@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -14,11 +14,13 @@ from confluent_kafka import KafkaError
 
 from cosmo.produce.broker import THIS_RECORD_ONLY, Broker, KafkaBroker
 from cosmo.produce.formats import Format, outcomes
+from cosmo.produce.hints import hints
 from cosmo.produce.interrupts import Interrupts
 from cosmo.produce.lines import TWICE, Line
 from cosmo.produce.outcomes import LineReason, Outcome, PassedOver, Refusal, Sendable
 from cosmo.produce.rate import TokenBucket
 from cosmo.produce.slow import said_when_slow
+from cosmo.produce.sources import Sources
 from cosmo.produce.summary import Summary, Tally
 from cosmo.produce.ubi.actions import Actions
 from cosmo.runtime.errors import CosmoError
@@ -104,7 +106,9 @@ def send(
         )
         found = outcomes(sending.reading(lines), topic=topic, form=format, actions=actions, products=products)
         with interrupts.listening():
-            return sending.run(found, close_s=settings.shutdown_s)
+            summary = sending.run(found, close_s=settings.shutdown_s)
+        seen = sending.sources
+        return replace(summary, read_from=tuple(seen.by_name), hints=hints(seen, topic=topic, form=format))
 
 
 def codec_of(topic: str, registry: SchemaLookup) -> Codec[Any]:
@@ -127,6 +131,7 @@ class Sending:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
     interrupts: Interrupts = field(default_factory=Interrupts)
+    sources: Sources = field(default_factory=Sources)
     _held_bytes: int = 0
     _now: datetime = field(default=datetime(1970, 1, 1, tzinfo=UTC))
     _looked_s: float = 0.0
@@ -149,9 +154,10 @@ class Sending:
         return summary
 
     def reading(self, lines: Iterable[Line]) -> Iterator[Line]:
-        """The same lines; the last one read is remembered for the summary."""
+        """The same lines; the last one read is remembered for the summary, and the first of each input."""
         for line in lines:
             self.tally.last = line
+            self.sources.read(line)
             yield line
 
     def _close_early(self, close_s: float) -> None:
@@ -176,6 +182,7 @@ class Sending:
             self._refuse(outcome)
         else:
             self._pass(outcome)
+        self.sources.took(outcome)
         self.tally.lines += 1  # not before: while the broker makes it wait, a line may still be interrupted
 
     def _send(self, event: Sendable) -> None:

@@ -37,6 +37,10 @@ class Summary:
     """What to do about that."""
     read_until: str = ""
     """The last line read, as ``source:number``."""
+    read_from: tuple[str, ...] = ()
+    """The inputs that gave a line; with ``hints`` filled at the end only."""
+    hints: tuple[str, ...] = ()
+    """A sentence for each input of which no line could be used: what it seems to be, and what to do."""
 
     @property
     def refused_total(self) -> int:
@@ -59,6 +63,7 @@ class Summary:
             "failure": self.failure or None,
             "advice": self.advice or None,
             "read_until": self.read_until or None,
+            "hints": list(self.hints),
         }
 
 

@@ -208,6 +208,20 @@ def test_the_refusals_of_a_file_go_when_it_is_mended(
     assert not refused.exists()
 
 
+def test_a_table_and_an_empty_file_are_told_apart_from_events(
+    env: dict[str, str], settings: Settings, registry: Registry, tmp_path: Path
+) -> None:
+    table, nothing, events = (tmp_path / name for name in ("table", "nothing", "events"))
+    table.write_bytes(b"event_id,query\ne-1,tent\n")
+    nothing.touch()
+    events.write_bytes(b"\n".join(lines(event(1))))
+    done = cosmo(env, "produce", "query-purchase", *map(str, (table, nothing, events)))
+    assert done.returncode == 0
+    first, second = done.stdout.decode().splitlines()[-2:]
+    assert first.startswith(f"{table} seems to be a table (CSV);")
+    assert second == f"{nothing} is empty."
+
+
 def test_standard_input_that_is_closed_is_a_sentence(
     env: dict[str, str], settings: Settings, registry: Registry
 ) -> None:
