@@ -63,7 +63,7 @@ class Feed:
             rate_per_s=RATES_PER_S[topic],
         )
         if summary.failure:
-            raise CosmoError(f"The input could not be sent: {summary.failure}")
+            raise CosmoError(f"The input could not be sent: {summary.failure}", advice=summary.advice)
         if not self._stopping.is_set():
             self._finish(topic, summary)
 

@@ -9,6 +9,7 @@ import base64
 import fcntl
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ class RefusedFiles:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._open: dict[Path, _Open] = {}
+        self._began_s = time.time()
 
     @property
     def paths(self) -> list[Path]:
@@ -103,15 +105,15 @@ class RefusedFiles:
     def remove_settled(self, sources: Iterable[str]) -> None:
         """Remove what earlier runs refused of these inputs, all of which this run has read and refused nothing of.
 
-        Kept are files that another run is writing, that hold anything else, or refusals of other inputs. What comes by
-        a pipe is another input each time. A file that cannot be removed stays.
+        Kept are files that another run is writing or has written since this one began, that hold anything else, or
+        refusals of other inputs. What comes by a pipe is another input each time. A file that cannot be removed stays.
         """
         named = [source for source in sources if not _is_pipe(source)]
         for source in named:
             path = self._path or default_path(source)
             if path not in self._open:
                 with suppress(OSError):
-                    _remove(path, partial(self._same, own=source, named=named))
+                    _remove(path, partial(self._same, own=source, named=named), older_than_s=self._began_s)
 
     def _same(self, other: str, *, own: str, named: Sequence[str]) -> bool:
         """Whether a refusal of ``other`` is of this run's inputs. Beside its input the file's name says so: a run in
@@ -179,12 +181,15 @@ def _is_at(path: Path, stream: BinaryIO) -> bool:
         return False
 
 
-def _remove(path: Path, ours: Callable[[str], bool]) -> None:
-    """Remove the file if no run holds it and it holds refusals of our inputs and nothing else. Raises OSError."""
+def _remove(path: Path, ours: Callable[[str], bool], *, older_than_s: float) -> None:
+    """Remove the file if no run holds it, nobody has written it since that instant (seconds since 1970), and it holds
+    refusals of our inputs and nothing else. Raises OSError."""
     if not path.is_file():
         return
     with path.open("rb") as stream:
-        if _locked(stream) and _is_at(path, stream) and _holds_only(stream, ours):
+        if not _locked(stream) or not _is_at(path, stream):
+            return
+        if os.fstat(stream.fileno()).st_mtime < older_than_s and _holds_only(stream, ours):
             path.unlink()
 
 

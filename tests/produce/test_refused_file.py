@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -187,6 +188,17 @@ def test_refusals_that_another_run_is_writing_stay(tmp_path: Path) -> None:
     source = str(tmp_path / "events")
     with RefusedFiles() as other, RefusedFiles() as files:
         other(refusal(b"1", source))
+        files.remove_settled([source])
+    assert originals(default_path(source)) == ["1"]
+
+
+def test_refusals_of_a_run_that_ended_meanwhile_stay(tmp_path: Path) -> None:
+    """It may have read more of the file than this one."""
+    source = str(tmp_path / "events")
+    with RefusedFiles() as files:
+        left(None, source)
+        later_s = default_path(source).stat().st_mtime + 1.0  # file systems count in coarser steps than clocks
+        os.utime(default_path(source), (later_s, later_s))
         files.remove_settled([source])
     assert originals(default_path(source)) == ["1"]
 
