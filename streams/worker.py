@@ -47,7 +47,7 @@ class Worker:
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _failure: BaseException | None = None
     _unreadable: StopWorker | None = None
-    """A batch of the log. Unlike a failure it casts no doubt on what came before, which is finished and committed."""
+    """What comes next. Unlike a failure it casts no doubt on what came before, which is finished and committed."""
     _ready: dict[tuple[str, int], asyncio.Task[None]] = field(default_factory=dict)
     _promises: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -226,7 +226,7 @@ class Worker:
         """1. no more fetches, 2. finish what is in flight, 3. commit it, 4. leave the group; under one deadline."""
         self.on_stop()
         deadline = Deadline.after(self.settings.shutdown_s)
-        app.consumer.stop_flow()
+        app.consumer.end_flow()
         with contextlib.suppress(TimeoutError):
             if self._failure is None:
                 await asyncio.wait_for(self.handler.stop(deadline), deadline.remaining_s / 2)

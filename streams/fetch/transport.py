@@ -11,9 +11,11 @@ import contextlib
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from aiokafka.errors import ConsumerStoppedError, IllegalStateError
+from aiokafka.consumer.fetcher import OffsetResetStrategy
+from aiokafka.errors import ConsumerStoppedError
 from aiokafka.structs import ConsumerRecord
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
@@ -30,12 +32,25 @@ REVOKE_COMMIT_S = 5.0
 """A rebalance waits for this commit; longer and the group would wait for one slow coordinator."""
 
 
+@dataclass(slots=True)
+class Seek:
+    """One call of `FetchThread.seek_to_committed`."""
+
+    number: int
+    given_up: bool = False
+    """Nobody waits for it. Faust gives one up when a rebalance comes; it would go on in the thread, and take partitions
+    back behind what has been delivered since."""
+
+
 class FetchThread(driver.AIOKafkaConsumerThread):
     """Faust's thread for aiokafka, which reads fetches ahead. Everything here runs in that thread's event loop."""
 
     _prefetch: Prefetch | None = None
     """None until it has started."""
     _starting: asyncio.Task[Any] | None = None
+    _last_seek = 0
+    _sought = 0
+    """The newest seek that has moved partitions; none that is older may."""
 
     def give_up(self) -> None:
         """End a start that waits for brokers. The thread would otherwise wait on, and a stop wait for the thread."""
@@ -87,29 +102,40 @@ class FetchThread(driver.AIOKafkaConsumerThread):
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Back to the committed offsets; where there is none, back to the beginning, which is where our groups begin.
         aiokafka stays where it is then, and what it had fetched and nobody took would be passed over."""
-        committed: Mapping[TP, int] = await self.call_thread(self._seek_to_committed)
-        return committed
-
-    async def _seek_to_committed(self) -> Mapping[TP, int]:
-        consumer = self._ensure_consumer()
-        committed = await _sought(consumer)
-        if without := [tp for tp, offset in committed.items() if not offset]:
-            beginnings = await consumer.beginning_offsets(without)
-            for tp in consumer.assignment() & beginnings.keys():
-                consumer.seek(tp, beginnings[tp])
-        return committed
-
-
-async def _sought(consumer: Any) -> Mapping[TP, int]:
-    """aiokafka's own seek. It fails when a partition is taken away while its offset is looked up; what is left then is
-    sought again, because a rebalance is no reason to end the process."""
-    while consumer.assignment():
+        self._last_seek += 1
+        seek = Seek(self._last_seek)
         try:
-            committed: Mapping[TP, int] = await consumer.seek_to_committed()
-        except IllegalStateError:
-            continue
+            committed: Mapping[TP, int] = await self.call_thread(self._seek_to_committed, seek)
+        except asyncio.CancelledError:
+            seek.given_up = True
+            raise
         return committed
-    return {}
+
+    async def _seek_to_committed(self, seek: Seek) -> Mapping[TP, int]:
+        """Void when it comes too late: while the offsets are looked up, the next rebalance may be over."""
+        consumer = self._ensure_consumer()
+        partitions = tuple(consumer.assignment())
+        offsets = await asyncio.gather(*map(consumer.committed, partitions))
+        if seek.given_up or seek.number < self._sought:
+            return {}
+        self._sought = seek.number
+        mine = consumer.assignment()
+        committed = {tp: offset for tp, offset in zip(partitions, offsets, strict=True) if tp in mine}
+        for tp, offset in committed.items():
+            if offset is None:
+                _to_beginning(consumer, tp)
+            else:
+                consumer.seek(tp, offset)
+        return committed
+
+
+def _to_beginning(consumer: Any, tp: TP) -> None:
+    """Has the fetcher ask where that is as soon as there is a leader to ask. To wait for one here would hold up the
+    other partitions."""
+    fetcher = consumer._fetcher
+    fetcher._subscriptions._assigned_state(tp).await_reset(OffsetResetStrategy.EARLIEST)
+    fetcher._records.pop(tp, None)
+    fetcher._notify(fetcher._wait_consume_future)
 
 
 class FetchConsumer(driver.Consumer):
@@ -123,6 +149,7 @@ class FetchConsumer(driver.Consumer):
         self.ledgers = defaultdict(Ledger)
         super().__init__(*args, **kwargs)
         self.unreadable = self.loop.create_future()
+        self._flow_ended = False
 
     def _new_consumer_thread(self) -> FetchThread:
         return FetchThread(self, loop=self.loop, beacon=self.beacon)
@@ -135,6 +162,17 @@ class FetchConsumer(driver.Consumer):
     def give_up_start(self) -> None:
         """The process is to stop, and does not wait for brokers that may never answer."""
         self._thread.give_up()  # type: ignore[attr-defined]  # it is ours
+
+    def end_flow(self) -> None:
+        """Stop it for good. What is in flight is not sought back to, as in a rebalance: it may still be acked, and
+        committed."""
+        self._flow_ended = True
+        self.stop_flow()
+
+    def resume_flow(self) -> None:
+        """Unless it has ended."""
+        if not self._flow_ended:
+            super().resume_flow()
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 - Faust's signature
         """Yield one message per partition of what was fetched. Stops when the flow does: what is dropped here was
@@ -150,6 +188,8 @@ class FetchConsumer(driver.Consumer):
         generation = self.app.consumer_generation_id
         if found is None or self.should_stop:
             return
+        if self._flow_ended:
+            return
         if not self.flow_active:
             await self.perform_seek()
             return
@@ -160,6 +200,7 @@ class FetchConsumer(driver.Consumer):
             if active is None or tp in active or tp in self._buffered_partitions:
                 entry = self.ledgers[tp].deliver(fetched.next_offset - 1, time.monotonic(), fetched.lease)
                 if len(fetched.records):
+                    self._read_offset[tp] = None  # or Faust drops what comes a second time, and nobody acks it
                     yield tp, self._fetch_message(tp, fetched, entry)
                 else:
                     self.ledgers[tp].ack(entry)

@@ -262,6 +262,30 @@ async def test_a_later_fetch_that_ends_first_is_not_committed_past_an_earlier_on
     assert committed(settings)[0] == 50
 
 
+async def test_what_ends_while_the_worker_drains_is_committed_too(ready: Settings) -> None:
+    """Also when the loop that fetches has noticed by then that the flow has stopped. In a rebalance it seeks back."""
+    release = asyncio.Event()
+
+    async def when_released(_: Fetch) -> None:
+        await release.wait()
+
+    class DrainingHandler(RecordingHandler):
+        async def stop(self, deadline: Deadline) -> None:
+            async with asyncio.timeout(BOUND_S):
+                while not running.app.consumer.can_resume_flow._waiters:  # noqa: ASYNC110 - Faust tells nobody
+                    await asyncio.sleep(0.05)
+            release.set()
+
+    fill(ready, 40)
+    handler = DrainingHandler(when_released)
+    running = worker(quick(ready, shutdown_s=20.0), handler)
+    task = asyncio.create_task(running.run())
+    await handler.until(lambda: len(handler.seen) == 40)
+    running.request_stop()
+    await task
+    assert sum(committed(ready).values()) == 40
+
+
 async def test_a_rebalance_during_processing_loses_nothing(ready: Settings) -> None:
     """Two workers share the topic; the second goes and its unfinished fetches are read again by the first."""
     fill(ready, 400)
@@ -387,3 +411,26 @@ async def test_what_was_fetched_before_any_commit_comes_again_after_a_seek(ready
     running.request_stop()
     await task
     assert sorted(handler.seen) == sorted([(0, offset) for offset in range(50)] * 2)
+
+
+async def test_what_comes_again_because_the_position_went_back_is_acked_again(ready: Settings) -> None:
+    """As when a topic is made anew. Faust drops what it has delivered before: its fetch would be in flight for ever."""
+    settings = quick(ready, topic_partitions=1)
+    fill(settings, 50)
+    handler = RecordingHandler(at_once)
+    running = worker(settings, handler)
+    task = asyncio.create_task(running.run())
+    await handler.until(lambda: len(handler.seen) == 50)
+    partition = TP(topic(settings), 0)
+
+    async def back() -> None:
+        running.app.consumer._thread._ensure_consumer().seek(partition, 10)
+
+    async with asyncio.timeout(BOUND_S):
+        while running.app.consumer._committed_offset[partition] != 50:  # noqa: ASYNC110 - Faust tells nobody
+            await asyncio.sleep(0.05)
+    await running.app.consumer._thread.call_thread(back)
+    await handler.until(lambda: len(handler.seen) == 90)
+    running.request_stop()
+    await task
+    assert committed(settings)[0] == 50
