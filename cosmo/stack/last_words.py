@@ -6,7 +6,9 @@ import re
 
 _FRAME = re.compile(r"^\s*(at |\.\.\. \d+ more|File \"|~+\^|\^+\s*$)")
 """Lines of Java and Python stack traces, which say where and not why."""
-_TROUBLE = re.compile(r"\b(ERROR|FATAL|error:|Error:|Caused by|[A-Za-z]*Exception\b|No space left on device)")
+_TROUBLE = re.compile(
+    r"\b(ERROR|FATAL|error:|Error:|Caused by|[A-Za-z]*Exception\b|[A-Z][A-Za-z]*Error: |No space left on device)"
+)
 _MAX_CHARS = 300
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from cosmo.runtime import health, logs, memory
+from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.last_resort import LastResort
 from cosmo.runtime.settings import Settings
 from schemas.patient import PatientRegistry
@@ -21,6 +22,9 @@ from streams.kafka.producer import ConfirmingProducer
 from streams.worker import Worker
 
 log = logs.get(__name__)
+
+DEFECT = "ended by a defect"
+"""In the log, with its traceback: nobody can run that moment again with --debug."""
 
 BUILDERS = {
     "ingest": "streams.ingest.handler",
@@ -52,7 +56,13 @@ def run(process: str, settings: Settings, last_resort: LastResort) -> None:
     """Run until SIGTERM or SIGINT; raises what broke it. ``last_resort`` is told when the stop begins, and when nothing
     is left to do: what this waits for from then on is threads."""
     limit(process)
-    asyncio.run(_run(process, settings, last_resort))
+    try:
+        asyncio.run(_run(process, settings, last_resort))
+    except CosmoError:
+        raise
+    except Exception:
+        log.exception(DEFECT)
+        raise
 
 
 def limit(process: str) -> None:

@@ -16,8 +16,12 @@ import psutil
 from cosmo.stack import spawner
 from cosmo.stack.last_words import last_words
 from cosmo.workers.all import STOPPED_ON_PURPOSE
+from cosmo.workers.one import DEFECT
 
 RESTART_AFTER_S = 0.3
+_DEFECT = f'"event": "{DEFECT}"'.encode()
+_TRACEBACK = "\nTraceback (most recent call last)"
+"""As the interpreter prints it: a panic of native code, or an error at its start or end."""
 
 
 @dataclass(slots=True)
@@ -50,14 +54,31 @@ class Running:
         """Topic and partition of what it was assigned, as its log says. The brokers are not asked: librdkafka's admin
         client does not survive a coordinator that moves."""
         held: set[tuple[str, int]] = set()
+        for line in self.said.splitlines():
+            if b'"assigned"' in line or b'"revoked"' in line:
+                entry = orjson.loads(line)
+                named = {(entry["topic"], number) for number in entry["partitions"]}
+                held = held | named if entry["event"] == "assigned" else held - named
+        return frozenset(held)
+
+    @property
+    def said(self) -> bytes:
+        """Its log since it was started last."""
         with self.log.open("rb") as log:
             log.seek(self.log_start)
-            for line in log.read().splitlines():
-                if b'"assigned"' in line or b'"revoked"' in line:
-                    entry = orjson.loads(line)
-                    named = {(entry["topic"], number) for number in entry["partitions"]}
-                    held = held | named if entry["event"] == "assigned" else held - named
-        return frozenset(held)
+            return log.read()
+
+    @property
+    def defect(self) -> str | None:
+        """Why it ended, if that was none of the ends that a worker may come to by itself: a traceback, or a signal."""
+        assert self.process is not None
+        for line in self.said.splitlines():
+            if _DEFECT in line:
+                return str(orjson.loads(line)["exception"])
+        if self.process.returncode < 0:
+            return f"signal {-self.process.returncode}"
+        said = self.said.decode(errors="replace")
+        return said[said.index(_TRACEBACK) :] if _TRACEBACK in said else None
 
     @property
     def rss_bytes(self) -> int:
@@ -106,6 +127,8 @@ class Crew:
     members: list[Running] = field(default_factory=list)
     deaths: list[str] = field(default_factory=list)
     """What nobody killed and yet ended, with its last words."""
+    defects: list[str] = field(default_factory=list)
+    """Those of them that must not happen whatever is broken, and where they did."""
 
     def add(self, name: str, *arguments: str, env: Mapping[str, str], logs: Path) -> Running:
         member = Running(name, (sys.executable, *arguments), env, logs / f"{name}.log")
@@ -124,8 +147,10 @@ class Crew:
                 continue
             assert member.process is not None
             if not member.expected_to_be_dead:
-                words = last_words(member.log.read_text(errors="replace"))
+                words = last_words(member.said.decode(errors="replace"))
                 self.deaths.append(f"{member.name} ended with {member.process.returncode}: {words}")
+                if member.defect is not None:
+                    self.defects.append(f"{member.name}: {member.defect}")
                 assert member.process.returncode != STOPPED_ON_PURPOSE, self.deaths[-1]
                 member.expected_to_be_dead, member.due_s = True, now_s + RESTART_AFTER_S
             elif now_s >= member.due_s:

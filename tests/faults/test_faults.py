@@ -46,4 +46,5 @@ def test_nothing_is_lost_doubled_or_invented(
     assert feed.failed == []
     assert feed.confirmed == len(account.expected.events)
     assert chaos.total >= kills
+    assert stream.crew.defects == []
     assert {name: some[:20] for name, some in differences.items() if some} == {}

@@ -43,7 +43,9 @@ def rest(stream: Stream, account: Account, look: Callable[[], None]) -> float:
         out = read and account.everything_is_out()  # before the lags: the last pairs may have come out after them
         time.sleep(0.5)
     missing = [line for check in account.checks for line in check()[:SHOWN]]
-    raise AssertionError(f"no rest after {REST_S:.0f} s: lags {lags}, {stream.crew.deaths}, {missing}")
+    raise AssertionError(
+        f"no rest after {REST_S:.0f} s: lags {lags}, {stream.crew.deaths}, {stream.crew.defects}, {missing}"
+    )
 
 
 def differences_of(account: Account, explained: Explained) -> Differences:
@@ -60,6 +62,7 @@ def report(stream: Stream, account: Account, explained: Explained, differences: 
         f"redelivered {dict(account.redelivered()) | dict(explained.redelivered())}, "
         f"ended by themselves {len(stream.crew.deaths)}",
         *(f"  {death}" for death in stream.crew.deaths),
+        *stream.crew.defects,
         *(f"{len(some)} differences: {name}" for name, some in differences.items()),
         *(f"  {one}" for some in differences.values() for one in some[:10]),
     ]

@@ -148,6 +148,10 @@ def test_a_broker_configuration_is_on_the_loopback_address_and_keeps_two_copies(
             "ERROR: No matching distribution found for x\nnotice: new pip\n",
             "ERROR: No matching distribution found for x",
         ),
+        (
+            "Unexpected ValueError: not so\nThis is a defect; --debug shows where it happened.\n",
+            "Unexpected ValueError: not so",
+        ),
         ("x" * 1000, "x" * 300 + "…"),
     ],
 )
