@@ -112,7 +112,9 @@ class Settings(BaseSettings):
     commit_interval_s: float = Field(1.0, gt=0, description="How often acked offsets are committed.")
     session_timeout_s: float = Field(10.0, gt=0, description="After this without heartbeat a worker's partitions move.")
     rebalance_timeout_s: float = Field(30.0, gt=0, description="How long a rebalance waits for a member to rejoin.")
-    group_instance_id: str = Field("", description="Static membership; the StatefulSet's pod name. Empty: dynamic.")
+    group_instance_id: str = Field(
+        "", description="Static membership: the worker's own name, as of its pod. Empty: dynamic."
+    )
     dead_letter_ratio: float = Field(0.5, gt=0, le=1, description="Above this share of recent records a worker stops.")
     listen_host: str = Field("127.0.0.1", description="Address that /metrics, /healthz and the lookup API listen on.")
     worker_port: int = Field(

@@ -22,6 +22,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, Message
 
 from cosmo.runtime.errors import StopWorker
+from streams.fetch.fence import Fence
 from streams.fetch.handler import Fetch
 from streams.fetch.ledger import Entry, Ledger
 from streams.fetch.prefetch import Fetched, Prefetch
@@ -68,9 +69,19 @@ class FetchThread(driver.AIOKafkaConsumerThread):
         self._starting = None
         conf = self.app.conf
         consumer = self._ensure_consumer()
+        if conf.consumer_group_instance_id:
+            Fence(consumer._coordinator, self._fenced)
         self._prefetch = Prefetch(
             consumer._fetcher, most=conf.broker_max_poll_records, check_crcs=conf.broker_check_crcs
         )
+
+    def _fenced(self) -> None:
+        name, group = self.app.conf.consumer_group_instance_id, self.app.conf.id
+        error = StopWorker(
+            f"Another process is {name!r} in group {group} now.",
+            advice="Give each worker a COSMO_GROUP_INSTANCE_ID of its own, or none, and start this one again.",
+        )
+        self.parent_loop.call_soon_threadsafe(self.consumer.end_reading, error)  # type: ignore[attr-defined]  # ours
 
     def forget(self, tp: TP) -> None:
         """The partition is another's now. May be called from any thread."""
@@ -143,7 +154,8 @@ class FetchConsumer(driver.Consumer):
 
     ledgers: defaultdict[TP, Ledger]
     unreadable: asyncio.Future[StopWorker]
-    """Set when a batch cannot be read. Nothing is delivered after that; what was can still be acked and committed."""
+    """Set when nothing more can be read: a batch is damaged, or another process has our place in the group. Nothing is
+    delivered after that; what was can still be acked and committed."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.ledgers = defaultdict(Ledger)
@@ -162,6 +174,11 @@ class FetchConsumer(driver.Consumer):
     def give_up_start(self) -> None:
         """The process is to stop, and does not wait for brokers that may never answer."""
         self._thread.give_up()  # type: ignore[attr-defined]  # it is ours
+
+    def end_reading(self, error: StopWorker) -> None:
+        """Nothing more can be read, for this reason or the one that was told before."""
+        if not self.unreadable.done():
+            self.unreadable.set_result(error)
 
     def end_flow(self) -> None:
         """Stop it for good. What is in flight is not sought back to, as in a rebalance: it may still be acked, and
@@ -183,7 +200,7 @@ class FetchConsumer(driver.Consumer):
         try:
             found, active = await self._wait_next_records(timeout)
         except StopWorker as error:
-            self.unreadable.set_result(error)
+            self.end_reading(error)
             return
         generation = self.app.consumer_generation_id
         if found is None or self.should_stop:

@@ -434,3 +434,23 @@ async def test_what_comes_again_because_the_position_went_back_is_acked_again(re
     running.request_stop()
     await task
     assert committed(settings)[0] == 50
+
+
+async def test_of_two_workers_with_one_instance_id_the_first_stops_and_says_so(ready: Settings) -> None:
+    """They would otherwise take the partitions from each other for ever, and both look healthy."""
+    settings = quick(ready, group_instance_id="the-same")
+    first, second = RecordingHandler(at_once), RecordingHandler(at_once)
+    one = asyncio.create_task(worker(settings, first).run())
+    await first.until(lambda: len(first.owned) == settings.topic_partitions)
+    other = worker(settings, second)
+    two = asyncio.create_task(other.run())
+    await second.until(lambda: len(second.owned) == settings.topic_partitions)
+    async with asyncio.timeout(BOUND_S):
+        with pytest.raises(StopWorker, match="Another process is 'the-same' in group"):
+            await one
+    fill(settings, 40)
+    await second.until(lambda: len(second.seen) == 40)
+    other.request_stop()
+    await two
+    assert first.seen == []
+    assert sum(committed(settings).values()) == 40
