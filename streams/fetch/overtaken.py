@@ -19,6 +19,9 @@ class Overtaken:
 
     def __init__(self) -> None:
         self._refused: dict[Partition, int] = {}
+        self._told: dict[Partition, int] = {}
+        """Up to where. A seek to an offset that is committed and gone asks for it again, at each rebalance until the
+        group has read on."""
 
     def refused(self, key: Partition, offset: int) -> None:
         """The partition has no such offset any more, or not yet."""
@@ -30,15 +33,17 @@ class Overtaken:
             return
         topic, partition = key
         expected = self._refused.pop(key)
-        if offset > expected:
-            counter("cosmo_deleted_unread_total").labels(topic, partition).inc(offset - expected)
+        first = max(expected, self._told.get(key, 0))
+        self._told[key] = offset
+        if offset > first:
+            counter("cosmo_deleted_unread_total").labels(topic, partition).inc(offset - first)
             log.error(
                 "records were deleted before they were read",
                 topic=topic,
                 partition=partition,
-                first_offset=expected,
+                first_offset=first,
                 next_offset=offset,
-                records=offset - expected,
+                records=offset - first,
             )
         elif offset < expected:
             log.warning(

@@ -16,8 +16,14 @@ from streams.fetch.overtaken import Overtaken
         ([("refused", 10), ("refused", 10), ("answered", 60)], 50),
         ([("refused", 100), ("answered", 0)], 0),
         ([("refused", 10), ("forget", 0), ("answered", 900)], 0),
+        ([("refused", 10), ("answered", 60), ("refused", 10), ("answered", 60)], 50),
+        ([("refused", 10), ("answered", 60), ("forget", 0), ("refused", 10), ("answered", 70)], 60),
+        ([("refused", 10), ("answered", 60), ("refused", 60), ("answered", 0), ("refused", 5), ("answered", 9)], 54),
     ],
-    ids=["a hole", "deleted", "asked twice", "made anew", "another's meanwhile"],
+    ids=[
+        *("a hole", "deleted", "asked twice", "made anew", "another's meanwhile"),
+        *("sought back", "sought back in a rebalance", "made anew and deleted"),
+    ],
 )
 def test_only_what_lies_between_a_refused_offset_and_the_next_counts(steps: list[tuple[str, int]], lost: int) -> None:
     overtaken = Overtaken()
