@@ -111,7 +111,9 @@ class Watch:
                     self._closing.wait(max(0.0, began_s + TURN_S - time.monotonic()))
 
     def _look(self, looking: _Looking, lag: LagReader) -> None:
-        """Each source by itself: one that does not answer hinders no other, and its figures grow old."""
+        """Each source by itself: one that does not answer hinders no other, and its figures grow old. First what needs
+        no answer: a second run may have reached its goal with the first figures."""
+        self._latest = self._with_processes(self._latest)
         parts = {
             Source.OUTCOMES: self._outcome_figures,
             Source.STORE: self._store_figures,
@@ -130,7 +132,6 @@ class Watch:
                 self._freshness.failed(source, str(error))
             else:
                 self._freshness.read(source, now_s)
-        self._latest = self._with_processes(self._latest)
 
     def _outcome_figures(self, reading: Reading, looking: _Looking, _lag: LagReader) -> Reading:
         logs, until_s = looking.outcome_logs, time.monotonic() + CATCH_UP_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -201,6 +202,20 @@ def test_entities_that_the_store_was_not_asked_about_yet_make_their_number_unkno
         reading = watch._store_figures(reading, looking, None)  # type: ignore[arg-type]
         counts.append(reading.entities)
     assert counts == [None, 2, 2]
+
+
+def test_the_memory_is_known_as_soon_as_anything_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    known_before: list[int | None] = []
+    watch = Watch(settings=Settings(), pids=lambda: [os.getpid()], infer_port=1, started_s=0.0, started_at=NOW)
+
+    def figures(_self: Watch, reading: Reading, *_: object) -> Reading:
+        known_before.append(reading.peak_rss_bytes)
+        return reading
+
+    for part in ("_outcome_figures", "_store_figures", "_offset_figures", "_prompt_figures"):
+        monkeypatch.setattr(Watch, part, figures)
+    watch._look(Looking(), None)  # type: ignore[arg-type]
+    assert all(known_before)
 
 
 def test_a_source_that_fails_hinders_no_other_and_its_figures_grow_old(monkeypatch: pytest.MonkeyPatch) -> None:
