@@ -47,7 +47,11 @@ PRODUCTS = pl.Schema(
         "category": pl.String,
     }
 )
-"""What is known of a product; event_time in milliseconds, the newest (then the greatest text) wins."""
+"""What one event knew of a product, null where it did not say; event_time in milliseconds. Rows are ordered by their
+columns from event_time on, null first. Of a product are kept the greatest row and, for each of `LABELS`, the greatest
+that knows it: four at most, one mostly. So what an event leaves out takes nothing away of what another said."""
+LABELS = ("title", "product_type", "category")
+"""What may be null in `PRODUCTS`."""
 
 
 class FactAction(IntEnum):

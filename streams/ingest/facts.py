@@ -6,6 +6,7 @@ for every ordered pair of its products and one for each product with itself, whi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ import polars as pl
 from streams.blocks import (
     FACTS,
     HEADS,
+    LABELS,
     PRODUCT,
     PRODUCTS,
     QUERY,
@@ -150,11 +152,21 @@ def from_orders(rows: pl.DataFrame, session_key: str = "") -> Combined:
 
 
 def newest(products: pl.DataFrame, *within: str) -> pl.DataFrame:
-    """One row a product (in each of ``within``): the newest, then the greatest text, so that the order of events does
-    not matter."""
-    order, key = [name for name in PRODUCTS if name != "product"], [*within, "product"]
+    """The rows that are kept of a product (see `PRODUCTS`), in each of ``within``, whatever the order of events."""
+    key = [*within, "product"]
+    kept = [_greatest(products.select(*within, *PRODUCTS), key)]
+    for label in LABELS:
+        lacking = kept[0].filter(pl.col(label).is_null()).select(key)
+        if lacking.height:
+            known = products.filter(pl.col(label).is_not_null()).join(lacking, on=key, how="semi")
+            kept.append(_greatest(known.select(*within, *PRODUCTS), key))
+    return kept[0] if len(kept) == 1 else pl.concat(kept).unique()
+
+
+def _greatest(products: pl.DataFrame, key: Sequence[str]) -> pl.DataFrame:
+    order = [name for name in PRODUCTS if name != "product"]
     latest = products.filter(pl.col("event_time") == pl.col("event_time").max().over(key))
-    return latest.select(*within, *PRODUCTS).sort(order, nulls_last=False).unique(key, keep="last")
+    return latest.sort(order, nulls_last=False).unique(key, keep="last")
 
 
 _PRODUCT_COLUMNS = ("event_time", "product_id", "title", "product_type", "category")

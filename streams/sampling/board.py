@@ -25,6 +25,7 @@ from streams.state.facts import HORIZON_DAYS
 from streams.state.keys import pair_keys
 from streams.state.partition import PartitionState
 from streams.state.summary import COUNTED
+from streams.state.tables import type_of
 from streams.text import nothing_but_masks
 
 COUNTS = [*COUNTED, *(f"today_{name}" for name in COUNTED)]
@@ -166,9 +167,10 @@ class Board:
             self._oldest = oldest if self._oldest is None else min(oldest, self._oldest)
 
     def _types(self, products: pl.Series) -> pl.DataFrame:
-        """product, text, type: its product type, else its category; null where neither is known."""
-        found = self.state.products(products)
-        text = found.select(text=pl.coalesce("product_type", "category"))["text"]
+        """product, text, type: its product type, else its category; null where neither is known. A product without a
+        title is one of which nothing is known."""
+        found = self.state.products(products).drop_nulls("title")
+        text = found.select(text=type_of())["text"]
         return found.select("product").with_columns(text, self.knowledge.codes.of(text).alias("type"))
 
     def _known(self) -> Known:

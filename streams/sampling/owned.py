@@ -17,7 +17,7 @@ from schemas.records import BehaviorPair, SampleReason
 from streams.blocks import FACTS, FactAction
 from streams.ingest.facts import Tables
 from streams.sampling.board import Board
-from streams.sampling.described import described
+from streams.sampling.described import describable, described
 from streams.sampling.rules import Rules
 from streams.sampling.segments import Segments
 from streams.state.partition import PartitionState
@@ -133,9 +133,14 @@ class Owned:
             self._due = await self._with_state(lambda: self.board.due(now))
         return self._due
 
-    async def records(self, rows: pl.DataFrame, now: datetime) -> list[BehaviorPair]:
-        """The records of rows that are due, in their order."""
-        return await self._with_state(lambda: described(self.state, rows, now))
+    async def records(self, rows: pl.DataFrame, now: datetime) -> tuple[pl.DataFrame, list[BehaviorPair]]:
+        """Of rows that were due those that can be described still, and their records."""
+
+        def work() -> tuple[pl.DataFrame, list[BehaviorPair]]:
+            known = describable(self.state, rows)
+            return known, described(self.state, known, now)
+
+        return await self._with_state(work)
 
     async def asked(self, rows: pl.DataFrame, now: datetime) -> None:
         """Note rows whose records the broker has confirmed."""

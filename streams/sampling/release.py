@@ -81,7 +81,7 @@ class Releaser:
         if rows.is_empty():
             return
         now = self.now()
-        records = await owned.records(rows, now)
+        rows, records = await owned.records(rows, now)
         encoded = [(record.pair_id.encode(), self.codec.encode(record)) for record in records]
         sent = [await self.producer.enqueue(self.topic, value, key=key) for key, value in encoded]
         await asyncio.gather(*sent)

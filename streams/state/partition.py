@@ -17,7 +17,18 @@ from streams.state.canon import fingerprint
 from streams.state.facts import HORIZON_DAYS, SESSIONS_KEPT, FactSet
 from streams.state.pairs import PairIndex
 from streams.state.runs import SortedRuns
-from streams.state.tables import ASKED, asked_table, heads_table, keyed, newer, owning_texts, products_table, unkeyed
+from streams.state.tables import (
+    ASKED,
+    asked_table,
+    folded,
+    heads_table,
+    keyed,
+    newer,
+    owning_texts,
+    products_table,
+    type_of,
+    unkeyed,
+)
 
 Table = Literal["facts", "heads", "products", "asked"]
 SCHEMAS: Mapping[Table, pl.Schema] = {"facts": FACTS, "heads": HEADS, "products": PRODUCTS, "asked": ASKED}
@@ -42,19 +53,23 @@ class PartitionState:
 
     def add(self, tables: Tables) -> pl.Series:
         """Union with a block. Returns the distinct heads (u64) that must be judged anew: those with facts that were not
-        known, those of which facts fell out of the horizon, and those with a product of which the type is news."""
-        known = self.products(tables.products["product"])
-        products = newer(tables.products, known)
+        known, those of which facts fell out of the horizon, and those with a product that is news or of another type
+        than before."""
+        kept, horizon = self._products.at(tables.products["product"].unique()), self._facts.oldest_alive
+        before = folded(kept.filter(_since(horizon)))
+        added = self._pairs.add(tables.facts)
+        alive = _since(self._facts.oldest_alive)
+        products = newer(tables.products.filter(alive), kept.filter(alive))
         self._gain("heads", tables.heads.join(self.texts(tables.heads["head"]), on=list(HEADS), how="anti"))
         self._gain("products", products)
-        added = self._pairs.add(tables.facts)
         self._delta["facts"].append(added.facts)
-        unknown = products.join(known, on="product", how="anti")
+        unknown = products.join(before, on="product", how="anti").select("product").unique()
+        unnamed = unknown.join(tables.facts, left_on="product", right_on="other", how="anti")
         touched = [
             added.facts["head"],
             tables.facts.join(unknown, left_on="other", right_on="product", how="semi")["head"],
             added.expired_heads,
-            self._pairs.heads_with(self._retyped(known, products)),
+            self._pairs.heads_with(pl.concat([unnamed["product"], self._retyped(before, products, horizon)])),
         ]
         heads = pl.concat(touched).unique()
         return heads.filter(heads != TOTALS_HEAD)
@@ -72,8 +87,9 @@ class PartitionState:
         return self._heads.at(heads.unique())
 
     def products(self, hashes: pl.Series) -> pl.DataFrame:
-        """`PRODUCTS` of these products, as far as they are known."""
-        return self._products.at(hashes.unique())
+        """`PRODUCTS` of these products, as far as they are known, one row each, sorted: the time of the newest event,
+        and each label as the newest event within the horizon has it that knows it."""
+        return folded(self._products.at(hashes.unique()).filter(_since(self._facts.oldest_alive)))
 
     def asked(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """`ASKED` of these pairs (columns head and other), as far as they have been."""
@@ -144,7 +160,7 @@ class PartitionState:
         self._pairs.drop_expired()
         heads = self.heads()
         self._heads.keep(pl.col("head").is_in(heads.implode()))
-        self._products.keep(pl.col("event_time") >= self._facts.oldest_alive * DAY_MS)
+        self._products.keep(_since(self._facts.oldest_alive))
         self._asked.keep(pl.col("pair").is_in(self._pairs.keys().implode()))
 
     @property
@@ -162,12 +178,26 @@ class PartitionState:
         self._delta[table].append(rows)
         self.merge_table(table, rows)
 
-    def _retyped(self, before: pl.DataFrame, news: pl.DataFrame) -> pl.Series:
-        """Products that were known with another type than now; most blocks have none, and none is looked up."""
-        differ = pl.col("product_type").ne_missing(pl.col("product_type_now"))
-        maybe = before.join(news, on="product", suffix="_now").filter(differ)["product"]
-        now = self.products(maybe)
-        return before.join(now, on="product", suffix="_now").filter(differ)["product"]
+    def _retyped(self, before: pl.DataFrame, news: pl.DataFrame, horizon: int) -> pl.Series:
+        """Products that are known with another type than before, by news or because the horizon has moved on from
+        ``horizon`` (a bucket); most blocks have none, and none is looked up."""
+        said = ("product", "product_type", "category")
+        both = before.select(said).join(news.select(said), on="product", suffix="_now")
+        both = both.filter((pl.col("product_type") != pl.col("product_type_now")).fill_null(True))
+        differ = type_of().ne_missing(type_of("_now"))
+        told = both.filter(type_of("_now").is_not_null() & differ)["product"]
+        lost = self._lost_rows(horizon)
+        if not len(told) + len(lost):
+            return told
+        others = self._products.at(lost.filter(~lost.is_in(before["product"].implode()))).filter(_since(horizon))
+        now = self.products(pl.concat([told, lost]))
+        return pl.concat([before, folded(others)]).join(now, on="product", suffix="_now").filter(differ)["product"]
+
+    def _lost_rows(self, horizon: int) -> pl.Series:
+        """Products of which a row has left the horizon since it began at this bucket, distinct."""
+        if horizon == self._facts.oldest_alive:
+            return pl.Series("product", [], dtype=pl.UInt64)
+        return self._products.where(_since(horizon) & ~_since(self._facts.oldest_alive))["product"].unique()
 
     def _sizes(self) -> dict[str, FactSet | PairIndex | SortedRuns]:
         return {
@@ -177,3 +207,8 @@ class PartitionState:
             "products": self._products,
             "asked": self._asked,
         }
+
+
+def _since(bucket: int) -> pl.Expr:
+    """Rows of `PRODUCTS` of this bucket and later ones."""
+    return pl.col("event_time") >= bucket * DAY_MS

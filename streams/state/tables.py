@@ -1,5 +1,6 @@
 """The tables beside the facts: texts of heads, what is known of products, what has been asked. Each is a map from key
-to row in which the greater row wins, so that adding rows again or in another order changes nothing."""
+to row in which the greater row wins, so that adding rows again or in another order changes nothing. Of products such a
+map for each label: unknown is no value that could win."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from streams.blocks import HEADS, PRODUCTS
+from streams.blocks import HEADS, LABELS, PRODUCTS
 from streams.state.keys import high_half, low_half, wide
 from streams.state.runs import Reduce, SortedRuns
 
@@ -22,8 +23,9 @@ def heads_table() -> SortedRuns:
 
 
 def products_table() -> SortedRuns:
-    """`PRODUCTS` by product; the newest row wins, as in `streams.ingest.facts.newest`."""
-    return SortedRuns("product", PRODUCTS, greatest("product", [name for name in PRODUCTS if name != "product"]))
+    """`PRODUCTS` by product, the rows that `streams.ingest.facts.newest` keeps, sorted; `folded` makes one of them."""
+    order = [name for name in PRODUCTS if name != "product"]
+    return SortedRuns("product", PRODUCTS, greatest("product", order, LABELS))
 
 
 def asked_table() -> SortedRuns:
@@ -33,12 +35,39 @@ def asked_table() -> SortedRuns:
 
 
 def newer(rows: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Rows of `PRODUCTS` that are not among the known ones, nor older than the one known of their product."""
-    when = known.select("product", known_time="event_time")
-    news = rows.join(when, on="product", how="left").filter(
-        pl.col("event_time") >= pl.col("known_time").fill_null(-(2**62))
-    )
+    """Rows of `PRODUCTS` that are not among the known ones, nor older than those in all that they know."""
+    lacking = [label for label in LABELS if known[label].null_count()]
+    times = {f"known_{label}": pl.when(pl.col(label).is_not_null()).then("event_time") for label in lacking}
+    when = known.select("product", known_time="event_time", **times)
+    if lacking:  # else there is one row a product
+        when = when.group_by("product").max()
+
+    def as_new(time: str) -> pl.Expr:
+        return pl.col("event_time") >= pl.col(time).fill_null(-(2**62))
+
+    says_news = [pl.col(label).is_not_null() & as_new(f"known_{label}") for label in lacking]
+    news = rows.join(when, on="product", how="left").filter(pl.any_horizontal(as_new("known_time"), *says_news))
     return news.select(list(PRODUCTS)).join(known, on=list(PRODUCTS), how="anti", nulls_equal=True)
+
+
+def in_order(products: pl.DataFrame) -> pl.DataFrame:
+    """The rows as the table has them."""
+    return products.sort(list(PRODUCTS), nulls_last=False)
+
+
+def folded(rows: pl.DataFrame) -> pl.DataFrame:
+    """One row a product, sorted: each label from the greatest row that knows it. ``rows``: as the table has them."""
+    if not any(rows[label].null_count() for label in LABELS):  # then there is one row a product
+        return rows
+    product = pl.col("product")
+    twice = ((product == product.shift(1)) | (product == product.shift(-1))).fill_null(False)
+    whole = rows.filter(twice).with_columns(pl.col(LABELS).forward_fill().over("product")).filter(_last_of("product"))
+    return pl.concat([rows.filter(~twice), whole]).sort("product")
+
+
+def type_of(suffix: str = "") -> pl.Expr:
+    """What the rules go by as a product's type, from columns of `PRODUCTS` that end so; null where neither is known."""
+    return pl.coalesce(f"product_type{suffix}", f"category{suffix}")
 
 
 def owning_texts(rows: pl.DataFrame) -> pl.DataFrame:
@@ -57,8 +86,9 @@ def unkeyed(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select(high_half("pair").alias("head"), low_half("pair").alias("other"), pl.exclude("pair"))
 
 
-def greatest(key: str, order: Sequence[str]) -> Reduce:
-    """Reduce to one row a key, the greatest by ``order``; null is smallest."""
+def greatest(key: str, order: Sequence[str], labels: Sequence[str] = ()) -> Reduce:
+    """Reduce to one row a key, the greatest by ``order``, and of each of ``labels`` the greatest in which it is known;
+    null is smallest. A key's rows are sorted by ``order``."""
 
     def reduce(rows: pl.DataFrame) -> pl.DataFrame:
         column = pl.col(key)
@@ -66,10 +96,20 @@ def greatest(key: str, order: Sequence[str]) -> Reduce:
         rivals = rows.filter(twice)
         if rivals.is_empty():
             return rows
-        best = rivals.sort([key, *order], nulls_last=False).filter(_last_of(key))
-        return pl.concat([rows.filter(~twice), best]).sort(key)
+        best = _best(rivals.sort([key, *order], nulls_last=False), key, labels)
+        return pl.concat([rows.filter(~twice), best]).sort(key, maintain_order=True)
 
     return reduce
+
+
+def _best(rivals: pl.DataFrame, key: str, labels: Sequence[str]) -> pl.DataFrame:
+    lacking = [label for label in labels if rivals[label].null_count()]
+    if not lacking:
+        return rivals.filter(_last_of(key))
+    numbered = rivals.select(key, *lacking).with_row_index("number")
+    knowing = [numbered, *(numbered.filter(pl.col(label).is_not_null()) for label in lacking)]
+    last = pl.concat([rows.filter(_last_of(key))["number"] for rows in knowing])
+    return rivals[last.unique().sort()]
 
 
 def last_added(key: str, alive: Callable[[], pl.Expr]) -> Reduce:

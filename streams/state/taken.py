@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 import polars as pl
 
 from schemas.records import PairCounts
-from streams.blocks import FACTS, HEADS, LAYOUT, PRODUCTS, FactAction, NotABlock, from_ipc
+from streams.blocks import FACTS, HEADS, LABELS, LAYOUT, PRODUCTS, FactAction, NotABlock, from_ipc
 from streams.ingest.facts import DAY_MS, Tables
+from streams.state.tables import folded, in_order
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAY_BE_NULL = frozenset({"title", "product_type", "category"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +43,28 @@ def tables_of(block: PairCounts, now: datetime) -> Taken:
     if not any(left_out):
         return Taken(tables)
     ahead = f"{left_out[0]} facts and {left_out[1]} products are of days after {_day(tomorrow)}"
-    return Taken(replace(tables, products=_with_needed(tables, products.filter(~known))), ahead)
+    late = products.filter(~known)
+    # A block without facts holds products of the facts in the blocks after it (`streams.ingest.shuffle`).
+    named = tables.facts.select("bucket", product="other") if facts.height else late.select("product", bucket=tomorrow)
+    return Taken(replace(tables, products=_with_needed(tables.products, late, named)), ahead)
 
 
-def _with_needed(tables: Tables, ahead: pl.DataFrame) -> pl.DataFrame:
-    """The products of the tables, and of those ``ahead`` the ones that facts of the tables name and no other row does.
+def _with_needed(products: pl.DataFrame, ahead: pl.DataFrame, named: pl.DataFrame) -> pl.DataFrame:
+    """The products, and of those ``ahead`` the ones that are ``named`` by facts (bucket, product) and not among them.
 
-    A block holds the newest row of a product alone, so leaving that out would leave facts of which nobody knows what
+    A block holds of a product what is newest alone, so leaving that out would leave facts of which nobody knows what
     they are about. It is taken as if of the last day of these facts. When its own day has come and the record is
     replayed, the same row of that day takes its place.
     """
-    named = tables.facts.group_by(product="other").agg(pl.col("bucket").max())
-    needed = ahead.join(tables.products, on="product", how="anti").join(named, on="product")
+    unknown = folded(in_order(ahead.join(products, on="product", how="anti")))
+    needed = unknown.join(named.group_by("product").agg(pl.col("bucket").max()), on="product")
     of_that_day = (pl.col("bucket").cast(pl.Int64) + 1) * DAY_MS - 1
-    return pl.concat([tables.products, needed.with_columns(event_time=of_that_day).select(list(PRODUCTS))])
+    return pl.concat([products, needed.with_columns(event_time=of_that_day).select(list(PRODUCTS))])
 
 
 def _read(name: str, data: bytes, schema: pl.Schema) -> pl.DataFrame:
     frame = from_ipc(data, schema)
-    if nulls := [column.name for column in frame if column.name not in _MAY_BE_NULL and column.null_count()]:
+    if nulls := [column.name for column in frame if column.name not in LABELS and column.null_count()]:
         raise NotABlock(f"{name} without {', '.join(nulls)}")
     return frame
 

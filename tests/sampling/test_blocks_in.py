@@ -104,6 +104,25 @@ def test_what_is_left_out_takes_no_product_with_it_that_the_rest_names() -> None
     assert_frame_equal(both, when_replayed, check_row_order=False)
 
 
+def test_a_product_ahead_of_its_time_is_taken_too_where_its_facts_come_in_a_later_block() -> None:
+    fetch = together(searches(bought("tent", "tent-1", 4)), searches(bought("tents", "tent-1", 1), day=TODAY + 3))
+    tables = fetch.tables(0, 1)
+    products_alone = replace(BLOCK, facts=to_ipc(FACTS.to_frame()), products=to_ipc(tables.products))
+    (known,) = decode(CODEC, records(CODEC.encode(products_alone)), NOW).tables.products.iter_rows(named=True)
+    assert (known["product_id"], known["event_time"]) == ("tent-1", (TODAY + 3) * DAY_MS - 1)
+
+
+def test_a_product_ahead_of_its_time_is_taken_with_all_that_its_rows_know() -> None:
+    """The row of the newest event and the one that knows its type are of days that have not come."""
+    later = [searches(bought("tents", "tent-1", 1, tag=str(day)), day=TODAY + day) for day in (3, 4)]
+    later[1] = replace(later[1], products=later[1].products.with_columns(product_type=pl.lit(None, pl.String)))
+    tables = together(searches(bought("tent", "tent-1", 4)), *later).tables(0, 1)
+    assert tables.products.height == 2
+    block = CODEC.encode(replace(BLOCK, facts=to_ipc(tables.facts), products=to_ipc(tables.products)))
+    (known,) = decode(CODEC, records(block), NOW).tables.products.iter_rows(named=True)
+    assert (known["product_type"], known["event_time"]) == ("tent", (TODAY + 1) * DAY_MS - 1)
+
+
 def test_damaged_bytes_are_refused_or_read_and_never_crash_the_process() -> None:
     chance = random.Random(11)
     for data, schema in ((BLOCK.facts, FACTS), (BLOCK.heads, TABLES.heads.schema)):

@@ -36,7 +36,8 @@ def tables(facts: Sequence[Fact]) -> Tables:
 
 def product(number: int, day: int) -> tuple[int, int, str, str, str | None, str | None]:
     """Its type changes from day to day, so that which row wins can be seen."""
-    return (number, day * DAY_MS, f"p{number}", f"Product {number}", None if day % 3 == 0 else f"type {day % 2}", None)
+    labels = None if day % 3 == 0 else f"type {day % 2}", None if day % 4 else "category"
+    return (number, day * DAY_MS, f"p{number}", f"Product {number}", *labels)
 
 
 def facts(actions: Sequence[FactAction] = tuple(FactAction), days: int = 7) -> st.SearchStrategy[Fact]:

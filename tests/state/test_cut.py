@@ -25,11 +25,11 @@ products = st.builds(
     lambda number, version: {
         "product_id": f"p{number}",
         "title": f"Product {number} {version}",
-        "product_type": None if version == 0 else f"type {version}",
-        "category": None,
+        "product_type": None if version % 3 == 0 else f"type {version}",
+        "category": None if version % 2 else f"category {version}",
     },
     st.integers(0, 5),
-    st.integers(0, 2),
+    st.integers(0, 5),
 )
 sessions = st.integers(0, 9).map(lambda number: f"s{number}")
 

@@ -16,7 +16,7 @@ from streams.blocks import HEADS as HEADS_TABLE
 from streams.state.keys import SESSION_BITS, SESSION_SHIFT
 from streams.state.partition import PartitionState
 from streams.state.summary import COUNTED, SUMMARY
-from streams.state.tables import ASKED
+from streams.state.tables import ASKED, type_of
 from tests.state.examples import HORIZON, Fact, K, facts, product, session, tables
 
 BLOCKS = st.lists(st.lists(facts(), min_size=1, max_size=25), min_size=1, max_size=6)
@@ -106,7 +106,7 @@ def test_heads_whose_pairs_change_are_named(blocks: list[list[Fact]]) -> None:
 def judged(state: PartitionState, head: int) -> list[object]:
     """What a rule can see of a head, but for what it knows from the watermark."""
     pairs = state.pairs_of(pl.Series([head], dtype=pl.UInt64))
-    types = state.products(pairs["other"]).select("product", "product_type")
+    types = state.products(pairs["other"]).select("product", type_of())
     return [pairs.drop(pl.selectors.starts_with("today_")).rows(), types.sort("product").rows()]
 
 
@@ -174,7 +174,9 @@ def test_totals_are_known_and_no_head_to_judge() -> None:
 def test_texts_and_products_are_the_newest() -> None:
     state = state_of([[(1, 10, 102, 2, session(1))], [(1, 10, 101, 2, session(2))]])
     assert state.texts(HEADS).rows() == [(1, 1, "q1")]
-    assert state.products(pl.Series([10, 11], dtype=pl.UInt64)).rows() == [product(10, 102)]
+    assert product(10, 102)[4] is None
+    newest = (*product(10, 102)[:4], "type 1", None)
+    assert state.products(pl.Series([10, 11], dtype=pl.UInt64)).rows() == [newest]
 
 
 def test_a_text_that_is_kept_does_not_keep_its_block_in_memory() -> None:
