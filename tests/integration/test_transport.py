@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
@@ -19,6 +20,7 @@ from cosmo.runtime.metrics import counter
 from cosmo.runtime.settings import Settings
 from streams import topics
 from streams.fetch.handler import Fetch
+from streams.fetch.transport import FetchConsumer
 from streams.fetch.watch import Watch
 from streams.kafka.admin import create_topics
 from streams.kafka.clients import admin, client_config, group_reader, log_reader
@@ -262,27 +264,38 @@ async def test_a_later_fetch_that_ends_first_is_not_committed_past_an_earlier_on
     assert committed(settings)[0] == 50
 
 
-async def test_what_ends_while_the_worker_drains_is_committed_too(ready: Settings) -> None:
+async def test_what_ends_while_the_worker_drains_is_committed_too(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also when the loop that fetches has noticed by then that the flow has stopped. In a rebalance it seeks back."""
-    release = asyncio.Event()
+    release, looking, noticed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    look = FetchConsumer._wait_next_records
+
+    async def watched(consumer: FetchConsumer, timeout_s: float) -> Any:
+        if len(handler.seen) == 40:
+            looking.set()
+        found = await look(consumer, timeout_s)
+        if not consumer.flow_active:
+            noticed.set()
+        return found
 
     async def when_released(_: Fetch) -> None:
         await release.wait()
 
     class DrainingHandler(RecordingHandler):
         async def stop(self, deadline: Deadline) -> None:
-            async with asyncio.timeout(BOUND_S):
-                while not running.app.consumer.can_resume_flow._waiters:  # noqa: ASYNC110 - Faust tells nobody
-                    await asyncio.sleep(0.05)
+            await noticed.wait()
             release.set()
 
+    monkeypatch.setattr(FetchConsumer, "_wait_next_records", watched)
     fill(ready, 40)
     handler = DrainingHandler(when_released)
     running = worker(quick(ready, shutdown_s=20.0), handler)
     task = asyncio.create_task(running.run())
-    await handler.until(lambda: len(handler.seen) == 40)
+    await looking.wait()
     running.request_stop()
     await task
+    assert noticed.is_set()
     assert sum(committed(ready).values()) == 40
 
 
@@ -415,7 +428,7 @@ async def test_what_was_fetched_before_any_commit_comes_again_after_a_seek(ready
 
 async def test_what_comes_again_because_the_position_went_back_is_acked_again(ready: Settings) -> None:
     """As when a topic is made anew. Faust drops what it has delivered before: its fetch would be in flight for ever."""
-    settings = quick(ready, topic_partitions=1)
+    settings = quick(ready, fetch_records=10, topic_partitions=1)
     fill(settings, 50)
     handler = RecordingHandler(at_once)
     running = worker(settings, handler)
