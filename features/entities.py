@@ -46,7 +46,7 @@ def check(record: EntityIntent) -> None:
     if not (intent.intent_id and intent.pair_id and intent.relation and intent.tail and intent.tail_key):
         raise UnusableIntent("empty_field", "an id, the relation or the tail is empty")
     for name, value in (("plausibility", intent.plausibility), ("typicality", intent.typicality)):
-        if not (math.isfinite(value) and 0.0 <= value <= 1.0):
+        if value is not None and not (math.isfinite(value) and 0.0 <= value <= 1.0):
             raise UnusableIntent("score_out_of_range", f"{name} is {value}")
     if view_of(record.entity_kind, intent) is PRODUCT_COMPLEMENTS:
         other_product(intent, record.entity_key)

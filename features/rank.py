@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 MIN_TYPICALITY = 0.5
-"""Below this, typicality is noise of the critic: at most one doubling of support may hang on it."""
+"""Below this, typicality is noise of the critic: at most one doubling of support may hang on it. What nobody has
+judged ranks here too: the doubling is for what is known to be typical."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,11 +22,13 @@ class RankRule:
 
     half_life_s: float
 
-    def rank(self, *, support: int, event_time: datetime, typicality: float) -> float:
+    def rank(self, *, support: int, event_time: datetime, typicality: float | None) -> float:
         """In doublings of support; only differences mean anything. Never falls as a pair's evidence grows."""
         youth = event_time.timestamp() / self.half_life_s
         return math.log2(max(support, 1)) + youth + math.log2(_clip(typicality))
 
 
-def _clip(typicality: float) -> float:
+def _clip(typicality: float | None) -> float:
+    if typicality is None:
+        return MIN_TYPICALITY
     return min(max(MIN_TYPICALITY, typicality), 1.0)  # in this order a NaN becomes the minimum

@@ -2,7 +2,8 @@
 
 The features are the merge base: everything that a merge needs is stored, so a writer keeps no state of its own.
 ``state_of(row_of(...), reserve_of(...), ...)`` is the state again, except for figures that JSON and Feast cannot carry
-(NaN, infinity), which are left out as unknown.
+(NaN, infinity), which are left out as unknown. A list of Feast holds no null either: of what may be unknown in one
+(typicality), NaN stands for it there, and null everywhere else.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def _intent(values: Sequence[Any]) -> Intent:
         tail=entry["tails"],
         tail_key=rest["tail_key"],
         plausibility=entry["plausibility"],
-        typicality=entry["typicality"],
+        typicality=judged(entry["typicality"]),
         support=entry["support"],
         event_time=_EPOCH + timedelta(milliseconds=entry["event_times_ms"]),
         generated_time=_EPOCH + timedelta(milliseconds=entry["generated_times_ms"]),
@@ -98,6 +99,11 @@ def _intent(values: Sequence[Any]) -> Intent:
         product_types=tuple(rest["product_types"]),
         scores=rest["scores"],
     )
+
+
+def judged(score: float | None) -> float | None:
+    """A score as it stands in a list of Feast, or (null) in the reserve's JSON; None where nothing has judged it."""
+    return _finite(score)
 
 
 def _evidence(intent: Intent) -> str:
@@ -163,7 +169,7 @@ _INTENT_FEATURES: dict[str, _Maker] = {
     "relations": _each(lambda intent: intent.relation),
     "tails": _each(lambda intent: intent.tail),
     "plausibility": _each(lambda intent: intent.plausibility),
-    "typicality": _each(lambda intent: intent.typicality),
+    "typicality": _each(lambda intent: math.nan if intent.typicality is None else intent.typicality),
     "support": _each(lambda intent: intent.support),
     "updated_at": _newest(lambda intent: intent.generated_time.replace(microsecond=0)),
     "model": _newest(lambda intent: intent.model_id),

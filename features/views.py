@@ -62,8 +62,8 @@ _INTENTS = (
     _feature("relations", Kind.STRINGS, "Relation of each intent; with `tails`, the key-value pairs by relation."),
     _feature("tails", Kind.STRINGS, "What the model said, cleaned."),
     _feature("plausibility", Kind.DOUBLES, "0 to 1."),
-    _feature("typicality", Kind.DOUBLES, "0 to 1."),
-    _feature("support", Kind.INTS, "Distinct purchasing sessions of the pair that is the evidence."),
+    _feature("typicality", Kind.DOUBLES, "0 to 1; NaN where nothing has judged it: a list of Feast holds no null."),
+    _feature("support", Kind.INTS, "Distinct purchasing sessions of the pair that is the evidence, when it was asked."),
     _feature("updated_at", Kind.INSTANT, "When the newest of these intents was generated."),
     _feature("model", Kind.STRING, "Model that generated the newest of these intents."),
 )

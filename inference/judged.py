@@ -18,10 +18,6 @@ from schemas.records import BehaviorPair, Intent, RejectedIntent
 MAX_REJECTED_CHARS = 1_000
 """Kept of a refused candidate. A server that does not heed ``max_tokens`` may send more than a record holds."""
 
-UNJUDGED_TYPICALITY = 0.5
-"""What every intent carries until something judges typicality: a constant, so that it orders nothing, and the
-probability that claims least. Nothing was measured, so ``scores`` has no entry ``typicality``; a judged one has."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
@@ -96,7 +92,7 @@ def _intent(pair: BehaviorPair, said: _Said) -> Intent:
         tail=said.tail.text,
         tail_key=said.tail_key,
         plausibility=said.plausibility,
-        typicality=UNJUDGED_TYPICALITY,
+        typicality=None,  # nothing judges it yet; a constant would look like a judgement
         support=pair.support,
         event_time=pair.event_time,
         generated_time=said.answer.at,

@@ -140,7 +140,8 @@ class IntentRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
-    """One pair's evidence that a head has an intent; plausibility and typicality lie in 0..1."""
+    """One pair's evidence that a head has an intent; plausibility and typicality lie in 0..1. ``support`` is as it was
+    when the model was asked."""
 
     intent_id: str
     pair_id: str
@@ -152,7 +153,7 @@ class Intent:
     tail: str
     tail_key: str
     plausibility: float
-    typicality: float
+    typicality: float | None = None
     support: int
     event_time: datetime
     generated_time: datetime

@@ -45,10 +45,16 @@ class ShownProduct(_Model):
     category: str | None = None
 
 
+_SENTENCE = (
+    "4 sessions had searched “rain gear” and bought “Windproof umbrella” when the model was asked; "
+    "it answered on 2026-03-04."
+)
+
+
 class Why(_Model):
     """The evidence behind one intent."""
 
-    sentence: Annotated[str, Field(examples=["4 sessions searched “rain gear” and bought “Windproof umbrella”."])]
+    sentence: Annotated[str, Field(examples=[_SENTENCE])]
     intent_id: Annotated[str, Field(description="Hash of head, relation and normalized tail.")]
     pair_id: Annotated[str, Field(description="The behaviour pair.")]
     query: Annotated[str | None, Field(description="The pair's query, normalized; null for products bought together.")]
@@ -69,8 +75,11 @@ class FoundIntent(_Model):
     relation: Annotated[str, Field(examples=["used_for_eve"])]
     tail: Annotated[str, Field(examples=["walking the dog"])]
     plausibility: Annotated[float, Field(description="0 to 1.")]
-    typicality: Annotated[float, Field(description="0 to 1.")]
-    support: Annotated[int, Field(description="Distinct purchasing sessions of the pair that is the evidence.")]
+    typicality: Annotated[float | None, Field(description="0 to 1; null where nothing has judged it.")]
+    support: Annotated[
+        int,
+        Field(description="Distinct purchasing sessions of the pair that is the evidence, when the model was asked."),
+    ]
     why: Annotated[Why | None, Field(description="With explain=true.")] = None
 
 

@@ -24,7 +24,7 @@ from features.lookup.sentences import because
 from features.online import format as feast_format
 from features.online.damage import reading
 from features.online.store import Ref, Stored
-from features.rows import Row
+from features.rows import Row, judged
 from features.views import PRODUCT_COMPLEMENTS, PRODUCT_INTENTS, QUERY_INTENTS, VIEWS, View
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -123,8 +123,9 @@ _PARALLEL = {
 def _entries(row: Row, asking: Asking) -> list[dict[str, Any]]:
     columns = [_list(row, feature) for feature in _PARALLEL.values()]
     entries: list[dict[str, Any]] = [dict(zip(_PARALLEL, values, strict=True)) for values in zip(*columns, strict=True)]
-    if asking.explain:
-        for number, entry in enumerate(entries):
+    for number, entry in enumerate(entries):
+        entry["typicality"] = judged(entry["typicality"])
+        if asking.explain:
             entry["why"] = _why(row, number)
     return entries
 
@@ -132,8 +133,10 @@ def _entries(row: Row, asking: Asking) -> list[dict[str, Any]]:
 def _why(row: Row, number: int) -> Why:
     evidence = orjson.loads(_list(row, "evidence")[number])
     products = [ShownProduct(**product) for product in evidence["products"]]
+    titles, support = [product.title for product in products], _list(row, "support")[number]
+    answered = _instant(_list(row, "generated_times_ms")[number])
     return Why(
-        sentence=because(evidence["query"], [product.title for product in products], _list(row, "support")[number]),
+        sentence=because(evidence["query"], titles, support, answered),
         intent_id=_list(row, "intent_ids")[number],
         pair_id=_list(row, "pair_ids")[number],
         query=evidence["query"],
@@ -143,7 +146,7 @@ def _why(row: Row, number: int) -> Why:
         template_id=_list(row, "template_ids")[number],
         model_id=_list(row, "model_ids")[number],
         event_time=_instant(_list(row, "event_times_ms")[number]),
-        generated_time=_instant(_list(row, "generated_times_ms")[number]),
+        generated_time=answered,
         scores=evidence["scores"],
     )
 

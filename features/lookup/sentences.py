@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 
-def because(query: str | None, titles: Sequence[str], support: int) -> str:
-    """What shoppers did, as one sentence: "4 sessions searched “rain gear” and bought “Windproof umbrella”."."""
+def because(query: str | None, titles: Sequence[str], support: int, answered: datetime) -> str:
+    """What shoppers had done when the model was asked, as one sentence: "4 sessions had searched “rain gear” and bought
+    “Windproof umbrella” when the model was asked; it answered on 2026-03-04.".
+
+    The count is that of then and grows no more; ``answered`` is the model's answer, a day in UTC.
+    """
     bought = " together with ".join(f"“{title}”" for title in titles)
+    then = f"when the model was asked; it answered on {answered:%Y-%m-%d}"
     if support < 1:
-        return f"A reader asked about {bought or f'“{query}”'}; no purchase is behind it yet."
+        return f"A reader had asked about {bought or f'“{query}”'}, and no purchase was behind it {then}."
     sessions = "1 session" if support == 1 else f"{support:,} sessions"
     if query is None:
-        return f"{sessions} bought {bought}."
-    return f"{sessions} searched “{query}” and bought {bought or 'something'}."
+        return f"{sessions} had bought {bought} {then}."
+    return f"{sessions} had searched “{query}” and bought {bought or 'something'} {then}."
 
 
 _UNITS = ((86_400.0, "day"), (3_600.0, "hour"), (60.0, "minute"), (1.0, "second"))

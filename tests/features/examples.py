@@ -76,7 +76,7 @@ def intents(draw: st.DrawFn) -> Intent:
         pair_id=f"p-{pair}",
         tail=draw(st.sampled_from([tail, tail.upper()])),
         tail_key=tail,
-        typicality=draw(st.sampled_from([0.2, 0.5, 0.75, 1.0])),
+        typicality=draw(st.sampled_from([None, 0.2, 0.5, 0.75, 1.0])),
         support=draw(st.sampled_from([1, 2, 4])),
         event_time=NOW + timedelta(hours=hours),
         generated_time=NOW + timedelta(hours=answered, seconds=draw(st.integers(0, 1))),

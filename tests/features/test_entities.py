@@ -57,3 +57,7 @@ def test_what_can_be_stored_passes() -> None:
     for found in (intent(), co_buy()):
         for kind, key in entities_of(found):
             check(EntityIntent(entity_kind=kind, entity_key=key, intent=found))
+
+
+def test_typicality_that_nobody_judged_is_no_reason_to_refuse() -> None:
+    check(EntityIntent(entity_kind=PRODUCT, entity_key="B01", intent=intent(typicality=None)))

@@ -13,7 +13,7 @@ from tests.features.examples import NOW, WEEK_S
 RULE = RankRule(half_life_s=WEEK_S)
 
 
-def rank(*, support: int = 8, event_time: datetime = NOW, typicality: float = 0.8) -> float:
+def rank(*, support: int = 8, event_time: datetime = NOW, typicality: float | None = 0.8) -> float:
     return RULE.rank(support=support, event_time=event_time, typicality=typicality)
 
 
@@ -26,7 +26,7 @@ def test_typicality_is_worth_one_doubling_at_most() -> None:
 
 
 def test_a_figure_that_is_none_counts_as_the_least() -> None:
-    assert rank(typicality=math.nan) == rank(typicality=0.0)
+    assert rank(typicality=None) == rank(typicality=math.nan) == rank(typicality=0.0)
     assert rank(support=0) == rank(support=1)
 
 

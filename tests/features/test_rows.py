@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from typing import cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +52,15 @@ def test_an_unknown_specificity_is_null_and_not_zero() -> None:
         row = row_of(QUERY_INTENTS, QUERY, state(intent(specificity=unknown)))
         assert row["specificity"] is None
         assert feast_format.encode_row(QUERY_INTENTS, row)[feast_format.field(QUERY_INTENTS, "specificity")] == b""
+
+
+def test_typicality_that_nobody_judged_is_nan_in_feasts_list_and_moves_no_neighbour() -> None:
+    """A list of doubles holds no null, and one that is shorter would no longer run parallel."""
+    row = row_of(QUERY_INTENTS, QUERY, state(intent(typicality=None), intent(intent_id="i-2", typicality=0.9)))
+    fields = feast_format.encode_row(QUERY_INTENTS, row)
+    unknown, known = cast("list[float]", feast_format.decode_row(QUERY_INTENTS, fields)["typicality"])
+    assert math.isnan(unknown)
+    assert known == 0.9
 
 
 def test_a_specificity_of_zero_is_zero() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from features.entities import check
 from inference.entities import entities_of
-from inference.judged import MAX_REJECTED_CHARS, UNJUDGED_TYPICALITY, judge
+from inference.judged import MAX_REJECTED_CHARS, judge
 from inference.pairs import pair_of, prompts_of
 from schemas.records import EntityIntent, HeadKind
 from tests.inference.examples import CHIPS, SODA, answer, candidate, co_buy, pair, request
@@ -40,11 +40,11 @@ def test_an_intent_carries_its_pair_its_scores_and_where_it_came_from() -> None:
     assert 0.5 < intent.plausibility < 1.0
 
 
-def test_typicality_that_nobody_judged_orders_nothing_and_is_no_score() -> None:
+def test_typicality_that_nobody_judged_is_unknown_and_no_score() -> None:
     (prompt,) = prompts_of(pair(), 1)
     for logprob in (-0.1, -1.5):
         (intent,) = judge(pair(), [(prompt, answer(candidate("losing weight", logprob)))]).accepted
-        assert intent.typicality == UNJUDGED_TYPICALITY
+        assert intent.typicality is None
         assert "typicality" not in intent.scores
 
 

@@ -57,7 +57,7 @@ async def test_from_an_empty_store_to_an_explained_answer(ready: Settings, child
     assert "used for walking the dog" in plain
     assert "searched" not in plain
     explained = cosmo(child_env, "lookup", "query", "umbrella for storms", "--explain")
-    assert "4 sessions searched “umbrella for storms” and bought “Windproof umbrella”." in explained
+    assert "4 sessions had searched “umbrella for storms” and bought “Windproof umbrella” when" in explained
     assert "Rain boots" in cosmo(child_env, "lookup", "product", "B01", "--complements")
     found = document(child_env, "lookup", "product", "B01")
     assert [one["tail"] for one in found["intents"]] == ["walking the dog"]

@@ -44,9 +44,10 @@ INTENTS = [
     intent(intent_id="i-3", pair_id="p-3", head="no specificity", query="no specificity", specificity=None,
            products=(BOOTS,), product_types=()),
     co_buy(BOOTS),
-    co_buy(TENT, plausibility=1.0),
+    co_buy(TENT, plausibility=1.0, typicality=None),
 ]  # fmt: skip
-"""A query whose specificity is null, products without a type, and entities of which nothing is known."""
+"""A query whose specificity is null, products without a type, a typicality that nobody judged beside one that somebody
+did, and entities of which nothing is known."""
 
 
 class TestRedisStore(StoreContract):
@@ -148,6 +149,8 @@ INSTANTS = {f"{view.name}__{one.name}" for view in VIEWS for one in view.feature
 
 
 def plain(name: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [None if one == "NaN" or one != one else one for one in value]  # noqa: PLR0124 - in JSON and in Python
     if name not in INSTANTS or value is None:
         return value
     # The SDK gives UTC without saying so, the server seconds since 1970.

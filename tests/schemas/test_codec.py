@@ -20,7 +20,7 @@ from schemas.codec import Codec, split_frame
 from schemas.errors import Reason, Undecodable
 from schemas.fixed_registry import FixedRegistry
 from schemas.framing import VALUE_SCHEMA_HEADER, guid_header, id_frame
-from schemas.records import BY_TOPIC, Action, CoPurchase, QueryPurchase, Record
+from schemas.records import BY_TOPIC, Action, CoPurchase, Intent, QueryPurchase, Record
 from schemas.shape import without_logical_types
 from tests.schemas.examples import CO_PURCHASE, QUERY_PURCHASE
 from tests.schemas.strategies import any_topic, records
@@ -264,6 +264,24 @@ def test_an_instant_is_kept_to_the_millisecond() -> None:
     fine = datetime(2026, 1, 1, 0, 0, 0, 123_999, tzinfo=UTC)
     kept = QUERIES.decode(QUERIES.encode(replace(QUERY_PURCHASE, event_time=fine))).event_time
     assert kept == fine - timedelta(microseconds=999)
+
+
+def test_an_intent_of_the_first_version_keeps_the_typicality_that_it_states() -> None:
+    """Version 1 could not say that nobody had judged it; version 2 can, and reads both."""
+    first = FixedRegistry()
+    number = first.add(avsc.load("intents", 1))
+    names = dict.fromkeys(
+        ("intent_id", "pair_id", "head", "relation", "tail", "tail_key", "template_id", "model_id"), "x"
+    )
+    figures = {"plausibility": 0.7, "typicality": 0.9, "support": 4, "event_time": 0, "generated_time": 0}
+    old: dict[str, Any] = {"head_kind": "QUERY", **names, **figures}
+    out = BytesIO(id_frame(number))
+    out.seek(0, 2)
+    schemaless_writer(out, without_logical_types(avsc.load("intents", 1)), old)
+    intents = Codec("intents", Intent, first)
+    found = intents.decode(out.getvalue())
+    assert found.typicality == 0.9
+    assert intents.decode(intents.encode(replace(found, typicality=None))).typicality is None
 
 
 def test_a_record_type_that_does_not_fit_the_topic_is_refused_at_once() -> None:
