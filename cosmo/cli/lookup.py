@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cosmo.cli.output import AsJson, print_json, print_table
+from cosmo.cli.output import AsJson, counted, print_blocks, print_json, print_table
 
 if TYPE_CHECKING:
     from features.lookup.answers import Answer, FoundIntent
@@ -28,8 +28,7 @@ def query_command(
 
     Examples: cosmo lookup query 'soft drinks'    cosmo lookup query 'soft drinks' --explain
     """
-    if not text.strip():
-        raise typer.BadParameter("no query is empty.", param_hint="TEXT")
+    _refuse_blank(text, "TEXT")
     _show(lambda reader: reader.query(text, explain=explain), as_json=as_json)
 
 
@@ -42,8 +41,10 @@ def product_command(
 ) -> None:
     """Show why shoppers buy this product, or what they buy with it.
 
-    Examples: cosmo lookup product 995242    cosmo lookup product 995242 --complements --explain
+    Examples: cosmo lookup product 1098066    cosmo lookup product 1098066 --complements --explain
     """
+
+    _refuse_blank(product_id, "PRODUCT_ID")
 
     def look_up(reader: Reader) -> Awaitable[Answer]:
         read = reader.complements if complements else reader.product
@@ -68,6 +69,13 @@ def serve_command() -> None:
     run(settings())
 
 
+def _refuse_blank(key: str, argument: str) -> None:
+    from features.lookup.keys import is_blank
+
+    if is_blank(key):
+        raise typer.BadParameter("it is blank: nothing is ever known of that.", param_hint=argument)
+
+
 def _show(look_up: Callable[[Reader], Awaitable[Answer]], *, as_json: bool) -> None:
     import asyncio
 
@@ -90,7 +98,7 @@ def _show(look_up: Callable[[Reader], Awaitable[Answer]], *, as_json: bool) -> N
 
 def print_answer(answer: Answer) -> None:
     """An answer for people."""
-    from features.lookup.answers import ProductComplements, QueryIntents, Status
+    from features.lookup.answers import QueryIntents, Status
     from features.lookup.sentences import old
 
     name = answer.query if isinstance(answer, QueryIntents) else answer.product_id
@@ -102,10 +110,20 @@ def print_answer(answer: Answer) -> None:
         return
     typer.echo(_title(answer))
     typer.echo(f"{answer.status}, {old(answer.age_s or 0.0)}, by {answer.model}")
-    if isinstance(answer, ProductComplements):
-        _print_table(answer.complements, lambda number: _complement(answer, number))
+    rows = _rows(answer)
+    if any(intent.why for _, intent in rows):
+        print_blocks(_block(bought, intent) for bought, intent in rows)
     else:
-        _print_table(answer.intents, lambda number: ())
+        _print_table(rows)
+
+
+def _rows(answer: Answer) -> list[tuple[str, FoundIntent]]:
+    """What is bought with the product asked for, or nothing, and the reason."""
+    from features.lookup.answers import ProductComplements
+
+    if isinstance(answer, ProductComplements):
+        return [(complement.title or complement.product_id, complement) for complement in answer.complements]
+    return [("", intent) for intent in answer.intents]
 
 
 def _title(answer: Answer) -> str:
@@ -119,28 +137,35 @@ def _title(answer: Answer) -> str:
     return f"“{answer.query}”" + (f": {'; '.join(notes)}" if notes else "")
 
 
-def _print_table(found: Sequence[FoundIntent], lead: Callable[[int], Sequence[str]]) -> None:
-    explained = any(intent.why for intent in found)
-    columns = ["Bought with it"] * bool(found and lead(0)) + ["Intent", "Plausible", "Typical", "Sessions"]
-    rows = [(*lead(number), *_cells(intent)) for number, intent in enumerate(found)]
-    print_table([*columns, "Why"] if explained else columns, rows, right=("Plausible", "Typical", "Sessions"))
+def _print_table(rows: Sequence[tuple[str, FoundIntent]]) -> None:
+    words = ["Bought with it"] * any(bought for bought, _ in rows) + ["Intent"]
+    cells = [(bought, intent.text, *_figures(intent))[-len(words) - len(_FIGURES) :] for bought, intent in rows]
+    print_table([*words, *_FIGURES], cells, right=_FIGURES, folding=words)
 
 
-def _complement(answer: Answer, number: int) -> tuple[str]:
-    from features.lookup.answers import ProductComplements
-
-    assert isinstance(answer, ProductComplements)
-    complement = answer.complements[number]
-    return (complement.title or complement.product_id,)
+_FIGURES = ("Plausible", "Typical", "Sessions\nwhen asked")
 
 
-def _cells(intent: FoundIntent) -> tuple[str, ...]:
-    cells = (intent.text, f"{intent.plausibility:.2f}", f"{intent.typicality:.2f}", f"{intent.support:,}")
-    return (*cells, _why(intent)) if intent.why else cells
+def _figures(intent: FoundIntent) -> tuple[str, str, str]:
+    return (_score(intent.plausibility), _score(intent.typicality), f"{intent.support:,}")
 
 
-def _why(intent: FoundIntent) -> str:
+def _score(score: float | None) -> str:
+    """A question mark for what nobody has judged."""
+    return "?" if score is None else f"{score:.2f}"
+
+
+def _block(bought: str, intent: FoundIntent) -> list[str]:
+    """An intent, what it was worth to the filters, and the evidence: each on lines of their own."""
+    plausible, typical, _ = _figures(intent)
+    figures = f"plausible {plausible}, typical {typical}, {counted(intent.support, 'session')} when asked"
+    return [f"{bought}: {intent.text}" if bought else intent.text, figures, *_evidence(intent)]
+
+
+def _evidence(intent: FoundIntent) -> list[str]:
     why = intent.why
-    assert why is not None
+    if why is None:
+        return []
     scores = ", ".join(f"{name} {score:.2f}" for name, score in why.scores.items())
-    return "\n".join([why.sentence, f"asked by {why.template_id} of {why.model_id}", *([scores] if scores else [])])
+    asked = f"asked by {why.template_id} of {why.model_id}"
+    return [why.sentence, f"{asked}; {scores}" if scores else asked]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 WIDTH_WITHOUT_TERMINAL = 200
 """In a pipe or a file nothing should be folded that ``grep`` looks for."""
@@ -26,19 +29,42 @@ def print_json(document: Any) -> None:
     typer.echo(text.encode("utf-8", "backslashreplace").decode())
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()) -> None:
-    """A table whose last column wraps; cells are text, never markup. ``right`` names the columns of numbers."""
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = (), folding: Sequence[str] = ()
+) -> None:
+    """A table of which the columns in ``folding`` wrap, or the last one; cells are text, never markup. ``right`` names
+    the columns of numbers. Columns that do not wrap are cut where there is no room for them."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    folds = folding or columns[-1:]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", no_wrap=column != columns[-1])
+        table.add_column(column, justify="right" if column in right else "left", no_wrap=column not in folds)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
+    _console().print(table)
+
+
+def print_blocks(blocks: Iterable[Sequence[str]]) -> None:
+    """Paragraphs for what has too many words for a table: of each block the first line, and the others below it,
+    indented. Every line wraps; nothing is cut. Lines are text, never markup."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = _console()
+    for head, *below in blocks:
+        console.print()
+        console.print(Text(head))
+        for line in below:
+            console.print(Padding(Text(line), (0, 0, 0, 2), expand=False))
+
+
+def _console() -> Console:
+    from rich.console import Console
+
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = WIDTH_WITHOUT_TERMINAL
-    console.print(table)
+    return console

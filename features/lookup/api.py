@@ -12,11 +12,12 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client.exposition import choose_encoder
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 
@@ -33,6 +34,7 @@ from features.lookup.answers import (
     Refusal,
     Status,
 )
+from features.lookup.keys import is_blank
 from features.lookup.reader import Reader
 
 MAX_KEY_CHARS = 512
@@ -55,8 +57,24 @@ class _KeyConvertor(Convertor[str]):
 
 register_url_convertor("key", _KeyConvertor())
 
-Key = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_CHARS)]
+
+def _visible(key: str) -> str:
+    if is_blank(key):
+        raise PydanticCustomError("blank", "nothing of this key can be seen")
+    return key
+
+
+Key = Annotated[str, StringConstraints(min_length=1, max_length=MAX_KEY_CHARS), AfterValidator(_visible)]
 Explain = Annotated[bool, Field(description="Tell of each intent why: the pair, its products, template and scores.")]
+
+
+class Options(BaseModel):
+    """What may stand behind the question mark of a path. Anything else is refused: a misspelt `explain` would be
+    ignored without a word."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    explain: Explain = False
 
 
 class Health(BaseModel):
@@ -119,19 +137,19 @@ def create(reader: Reader, *, max_keys: int) -> FastAPI:
 
 def _add_lookups(app: FastAPI, reader: Reader, max_keys: int) -> None:
     @app.get("/v1/queries/{query:key}/intents", response_model=QueryIntents, responses=_REFUSALS)
-    async def query_intents(query: Key, explain: Explain = False) -> Response:
+    async def query_intents(query: Key, options: Annotated[Options, Query()]) -> Response:
         """Why shoppers search this. The query may be as it was typed: it is normalized as the stream does it."""
-        return await _measured("query_intents", lambda: reader.query(query, explain=explain))
+        return await _measured("query_intents", lambda: reader.query(query, explain=options.explain))
 
     @app.get("/v1/products/{product_id:key}/intents", response_model=ProductIntents, responses=_REFUSALS)
-    async def product_intents(product_id: Key, explain: Explain = False) -> Response:
+    async def product_intents(product_id: Key, options: Annotated[Options, Query()]) -> Response:
         """Why shoppers buy this product, from the searches that led to it."""
-        return await _measured("product_intents", lambda: reader.product(product_id, explain=explain))
+        return await _measured("product_intents", lambda: reader.product(product_id, explain=options.explain))
 
     @app.get("/v1/products/{product_id:key}/complements", response_model=ProductComplements, responses=_REFUSALS)
-    async def product_complements(product_id: Key, explain: Explain = False) -> Response:
+    async def product_complements(product_id: Key, options: Annotated[Options, Query()]) -> Response:
         """What shoppers buy with this product, and why."""
-        return await _measured("product_complements", lambda: reader.complements(product_id, explain=explain))
+        return await _measured("product_complements", lambda: reader.complements(product_id, explain=options.explain))
 
     @app.post("/v1/lookup", response_model=BatchAnswer, responses=_REFUSALS)
     async def batch(asked: BatchQuestion) -> Response:

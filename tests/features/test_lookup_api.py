@@ -76,13 +76,14 @@ async def test_a_batch_keeps_the_order_and_answers_an_empty_question(known: http
         {"queries": ["a"] * 3, "products": ["b"] * 3},
         {"queries": ["x" * 513]},
         {"queries": [""]},
+        {"complements": ["B01", " \u200b"]},
         {"queries": [1]},
         {"query": ["a"]},
         [],
         b"{",
         rb'{"queries": ["\ud800"]}',
     ],
-    ids=["too-many", "too-long", "empty", "number", "unknown-field", "list", "no-json", "lone-surrogate"],
+    ids=["too-many", "too-long", "empty", "blank", "number", "unknown-field", "list", "no-json", "lone-surrogate"],
 )
 async def test_a_question_that_cannot_be_answered_is_422_with_a_sentence(known: httpx.AsyncClient, body: Any) -> None:
     given = {"content": body} if isinstance(body, bytes) else {"json": body}
@@ -95,6 +96,23 @@ async def test_a_key_that_is_too_long_for_a_path_is_422(known: httpx.AsyncClient
     answer = await known.get(f"/v1/queries/{'x' * 513}/intents")
     assert answer.status_code == 422
     assert "512 characters" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("key", [" ", "\t\n", "\u200b", "\x00", "\u00ad \u3000"])
+@pytest.mark.parametrize("path", ["queries/{}/intents", "products/{}/intents", "products/{}/complements"])
+async def test_a_key_of_which_nothing_can_be_seen_is_422_and_not_nothing_known(
+    known: httpx.AsyncClient, path: str, key: str
+) -> None:
+    answer = await known.get(f"/v1/{path.format(quote(key))}")
+    assert (answer.status_code, "nothing of this key can be seen" in answer.json()["error"]) == (422, True)
+
+
+@pytest.mark.parametrize("path", ["queries/a/intents", "products/B01/intents", "products/B01/complements"])
+async def test_a_misspelt_option_is_422_and_named(known: httpx.AsyncClient, path: str) -> None:
+    """Ignored, it would look as if there were no explanation to give."""
+    answer = await known.get(f"/v1/{path}?explian=true")
+    assert (answer.status_code, "explian" in answer.json()["error"]) == (422, True)
+    assert (await known.get(f"/v1/{path}?explain=true")).status_code == 200
 
 
 async def test_json_that_is_not_called_json_is_told_what_to_call_itself(known: httpx.AsyncClient) -> None:
