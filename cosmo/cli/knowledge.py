@@ -41,7 +41,7 @@ def stats_command(as_json: AsJson = False) -> None:
     if not counts.edges:
         typer.echo("The graph is empty: no intent stands yet.")
         return
-    nodes = ", ".join(f"{count:,} {kind.lower().replace('_', ' ')}" for kind, count in counts.nodes.items())
+    nodes = ", ".join(f"{count:,} {kind.lower().replace('_', ' ')}" for kind, count in counts.nodes.items() if count)
     typer.echo(f"{sum(counts.nodes.values()):,} nodes: {nodes}")
     typer.echo(f"{counts.edges:,} edges, from {counts.evidence:,} pieces of evidence")
     for name, sizes in (("Relation", counts.edges_by_relation), ("Domain", counts.edges_by_domain)):

@@ -22,24 +22,22 @@ def _product(product_id: str, title: str, product_type: str) -> Line:
     return {"product_id": product_id, "title": title, "product_type": product_type, "category": "Grocery"}
 
 
-SODA = _product("9835692", "Soft Drinks, 12 Cans", "soft drinks")
-CHIPS = _product("908531", "Potato Chips", "chips")
-MILK = _product("995242", "Fluid Milk, White, Store Brand", "milk")
-CEREAL = _product("1037863", "Oat Cereal", "cereal")
-BREAD = _product("1082185", "Sandwich Bread, White", "bread")
-EGGS = _product("981760", "Large Eggs, 12", "eggs")
-GALLON = _product("1029743", "Fluid Milk, White, 1 gallon", "milk")
-COOKIES = _product("869465", "Chocolate Cookies", "cookies")
-BUTTER = _product("995785", "Butter, Salted", "butter")
-FLOUR = _product("1005186", "Baking Flour, 5 lb", "flour")
+SODA = _product("868764", "Soft Drinks, 2 Liter Bottle, Carbonated, 2 liter", "soft drinks, 2 liter bottle")
+CHIPS = _product("15926887", "Potato Chips, 13.25 oz", "potato chips")
+BACON = _product("8065410", "Economy Bacon, 16 oz", "economy bacon")
+EGGS = _product("840361", "Eggs, Large, 1 dozen, Store Brand", "eggs, large")
+BREAD = _product("951590", "Mainstream White Bread, 20 oz", "mainstream white bread")
+BUNS = _product("1098066", "Hot Dog Buns, 11 oz, Store Brand", "hot dog buns")
+SAUSAGES = _product("1062966", "Economy, Meat Hot Dogs, 16 oz", "economy, meat hot dogs")
+SAUCE = _product("1111230", "Shelf-Stable Hot Dog Chili Sauce, 10 oz, Store Brand", "shelf-stable hot dog chili sauce")
+CHILI = _product("957063", "Shelf-Stable Chili, Canned, 15 oz", "shelf-stable chili, canned")
 
-SEARCHES = {"Soft  drinks": (SODA, CHIPS), "breakfast": (MILK, CEREAL)}
-SEARCHES_IN_UBI = {"milk": (GALLON, MILK)}
-ORDERS = (
-    (SODA, CHIPS), (MILK, CEREAL), (MILK, BREAD), (MILK, EGGS), (GALLON, COOKIES), (GALLON, BUTTER), (GALLON, FLOUR),
-)  # fmt: skip
-"""Several for each product that the guides look up. llama.cpp answers the same prompt a little otherwise when it works
-on others beside it, so no single pair is sure to be explained."""
+SEARCHES = {"Soft  drinks": (SODA, CHIPS), "breakfast": (BACON, EGGS)}
+SEARCHES_IN_UBI = {"bread": (BUNS, BREAD)}
+ORDERS = ((SODA, CHIPS), (BACON, EGGS), (BUNS, SAUSAGES), (BUNS, SAUCE), (BUNS, CHILI))
+"""Products and searches that the demonstration's data have too. Several for each product that the guides look up:
+llama.cpp answers the same prompt a little otherwise when it works on others beside it, so no single pair is sure to be
+explained."""
 
 COMMANDS = (
     "cosmo produce query-purchase searches.ndjson",
@@ -48,10 +46,9 @@ COMMANDS = (
 )
 LEARNED = (
     "/v1/queries/soft%20drinks/intents",
-    "/v1/queries/milk/intents",
-    "/v1/products/995242/intents",
-    "/v1/products/995242/complements",
-    "/v1/products/1029743/complements",
+    "/v1/queries/breakfast/intents",
+    "/v1/products/1098066/intents",
+    "/v1/products/1098066/complements",
 )
 
 

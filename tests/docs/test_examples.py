@@ -21,6 +21,7 @@ NOT_RUN = [
     "README.md: make run",
     "README.md: cosmo lookup serve",
     "README.md: cosmo worker ingest",
+    'docs/readers.md: feast -c "$(cosmo features apply --json | jq -r .repository)" serve --host 127.0.0.1 --port 6566',
     "docs/operations.md: kafka-consumer-groups.sh --bootstrap-server broker:9092 --group cosmo-ingest \\",
     "docs/operations.md: kafka-consumer-groups.sh --bootstrap-server broker:9092 --group cosmo-sample \\",
     "docs/operations.md: cosmo topics repartition --partitions 48",
