@@ -27,10 +27,10 @@ def demo(
     fresh: Annotated[bool, typer.Option("--fresh", help="Remove what earlier runs stored, and begin anew.")] = False,
     entities: Annotated[int, typer.Option(min=1, help="Show results when so many have features.")] = DEFAULT_ENTITIES,
     limit: Annotated[
-        float, typer.Option(min=1, help="Show what there is so many seconds after the workers began.")
+        float, typer.Option(min=1, metavar="SECONDS", help="Show what there is so long after the workers began.")
     ] = DEFAULT_LIMIT_S,
     patience: Annotated[
-        float, typer.Option(min=1, help="Wait so long for the first result, when --limit is shorter.")
+        float, typer.Option(min=1, metavar="SECONDS", help="Wait so long for the first result, if --limit is shorter.")
     ] = DEFAULT_PATIENCE_S,
     as_json: AsJson = False,
 ) -> None:

@@ -64,7 +64,7 @@ def show_command(
     partition: Partition = None,
     offset: Annotated[int | None, typer.Option(min=0, help="Offset in the dead-letter topic.")] = None,
     reason: Reasons = None,
-    limit: Annotated[int, typer.Option(min=1, help="The newest N.")] = 1,
+    limit: Annotated[int, typer.Option(min=1, metavar="LETTERS", help="Show so many, the newest.")] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Show dead letters whole: where from, why, headers, bytes, and what would become of them now.
