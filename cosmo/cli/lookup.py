@@ -24,7 +24,7 @@ def query_command(
     explain: Explain = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show why shoppers search this.
+    """Show why shoppers search this, best first: by sessions, age and typicality.
 
     Examples: cosmo lookup query 'soft drinks'    cosmo lookup query 'soft drinks' --explain
     """

@@ -102,7 +102,7 @@ class _Answer(_Model):
 
 
 class QueryIntents(_Answer):
-    """Why shoppers search this, best first."""
+    """Why shoppers search this, best first: by support, age and typicality."""
 
     query: Annotated[str, Field(description="As it was looked up: normalized and masked as ingest does it.")]
     specificity: Annotated[float | None, Field(description="0 (broad) to 1 (narrow).")] = None
