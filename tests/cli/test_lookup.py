@@ -6,8 +6,9 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from typer.testing import CliRunner
 
-from cosmo.cli.lookup import print_answer
+from cosmo.cli.lookup import app, print_answer
 from features.lookup.answers import Answer, FoundComplement, FoundIntent, ProductComplements, QueryIntents, Status, Why
 from features.lookup.sentences import because
 
@@ -76,6 +77,13 @@ def test_the_evidence_stands_below_its_intent(
     at = lines.index(TEXT)
     assert lines[at + 1].strip() == "plausible 0.59, typical 0.70, 1,234 sessions when asked"
     assert " ".join(line.strip() for line in lines[at + 2 : at + 4]) == WHY.sentence
+
+
+@pytest.mark.parametrize("command", ["query", "product"])
+def test_a_blank_key_is_a_mistake_and_not_nothing_known(command: str) -> None:
+    for blank in ("", "  ", "\u200b"):
+        done = CliRunner().invoke(app, [command, blank])
+        assert (done.exit_code, "blank" in done.output) == (2, True)
 
 
 @pytest.mark.parametrize("why", [None, WHY], ids=["plain", "explained"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
@@ -17,8 +17,10 @@ import pytest
 
 from bench.sampling_defaults import due, loaded
 from cosmo.demo import DEFAULT_BASKETS
+from cosmo.demo.baskets import window
 from schemas.records import PairKind
 from streams.sampling.rules import Rules
+from streams.state.facts import HORIZON_DAYS
 from streams.text import normalize_query
 from tests.docs.examples import PAGES, ROOT
 
@@ -81,6 +83,14 @@ def pairs() -> Counter[LookUp]:
 def test_the_guides_look_up_what_the_demonstration_can_answer(pairs: Counter[LookUp]) -> None:
     known = {look_up: pairs[look_up] for look_up in shown()}
     assert {look_up: count for look_up, count in known.items() if count < SEVERAL} == {}
+
+
+def test_a_little_more_than_half_of_the_baskets_is_older_than_the_horizon_as_the_page_says() -> None:
+    days = window(DEFAULT_BASKETS, NOW).baskets["time"].dt.date().to_list()
+    alive = max(days) - timedelta(days=HORIZON_DAYS - 1)
+    assert sum(day < alive for day in days) / len(days) == pytest.approx(0.52, abs=0.02)
+    assert (max(days) - min(days)).days == pytest.approx(61, abs=2)
+    assert f"the sampler's horizon is {HORIZON_DAYS} days" in (ROOT / "docs" / "demo.md").read_text("utf-8")
 
 
 def test_every_form_of_a_look_up_is_seen() -> None:

@@ -73,7 +73,9 @@ def test_the_graph_is_counted_and_exported_as_it_stands(
     counts = document(child_env, "knowledge", "stats")
     assert (counts["edges"], counts["evidence"], counts["unreadable"]) == (2, 3, 0)
     assert counts["nodes"] == {"QUERY": 1, "PRODUCT": 0, "PRODUCT_PAIR": 1, "TAIL": 1}
-    assert "2 edges, from 3 pieces of evidence" in cosmo(child_env, "knowledge", "stats")
+    told = cosmo(child_env, "knowledge", "stats")
+    assert "2 edges, from 3 pieces of evidence" in told
+    assert told.startswith("3 nodes: 1 query, 1 product pair, 1 tail\n")  # what is not there is not listed
     for suffix in ("parquet", "jsonl"):
         file = tmp_path / f"graph.{suffix}"
         assert document(child_env, "knowledge", "export", str(file))["rows"] == 3
