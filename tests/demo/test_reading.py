@@ -15,7 +15,6 @@ from cosmo.demo.reading import Reading, Sent, Stage
 from cosmo.demo.show import Results, line_of, queue
 from cosmo.demo.stages import stages
 from cosmo.lag.model import GroupLag, PartitionLag, Standing
-from cosmo.produce import Summary
 from cosmo.runtime.errors import CosmoError
 from schemas.records import EntityIntent, EntityKind
 from tests.features.examples import intent
@@ -44,18 +43,6 @@ def _partition(topic: str, *, committed: int | None, start: int, end: int | None
 
 def _group(name: str, *partitions: PartitionLag) -> dict[str, GroupLag]:
     return {name: GroupLag(group=name, state="STABLE", members=1, partitions=partitions)}
-
-
-def test_the_page_explains_every_figure_of_the_summary() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "demo.md").read_text("utf-8")
-    topic = Summary(
-        topic="co-purchase", lines=0, sent=0, refused={}, passed={}, waiting=0, bytes=0, seconds=0.0
-    ).document()
-    document = summary(Reading(), Sent(topics={"co-purchase": topic}), started_at=NOW, seconds=1.0, ending="goal")
-    names = {name for name in document if name not in {"events", "intents", "waiting"}}
-    names |= {f"{part}.{name}" for part in ("events", "intents", "waiting") for name in document[part]}
-    names |= topic.keys() - {"topic"}
-    assert {name for name in names if f"`{name}`" not in page} == set()
 
 
 def test_a_stage_counts_what_is_committed_and_what_waits_before_the_first_commit_too() -> None:

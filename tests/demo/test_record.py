@@ -32,6 +32,14 @@ def _written(home: Home) -> Any:
     return json.loads((home.root / "summary.json").read_text())
 
 
+def test_the_page_explains_every_figure_of_the_summary() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "demo.md").read_text("utf-8")
+    document = summary(Reading(), Sent(), started_at=NOW, seconds=1.0, end=AT_LIMIT)
+    names = {name for name in document if name not in {"events", "intents", "waiting"}}
+    names |= {f"{part}.{name}" for part in ("events", "intents", "waiting") for name in document[part]}
+    assert {name for name in names if f"`{name}`" not in page} == set()
+
+
 def test_the_summary_says_null_for_what_is_unknown() -> None:
     document = summary(Reading(), Sent(), started_at=NOW, seconds=1.25, end=AT_LIMIT)
     for name in ("pairs", "prompts", "dead_letters", "entities_with_features", "seconds_to_first_feature", "failure"):
