@@ -93,6 +93,8 @@ class Held:
         except UnreadableError:
             if len(batches) == 1:
                 raise
+            records = None
+        if records is None:  # not above, where the error still holds what was unpacked
             self.batches.extendleft(batches[:0:-1])
             del batches[1:]
             records = parse(batches, self.position)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -16,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosmo.runtime.errors import StopWorker
-from streams.fetch.batches import split
+from streams.fetch.batches import Batch, parse, split
 from streams.fetch.budget import MemoryBudget
 from streams.fetch.prefetch import Prefetch
-from streams.fetch.records import RawRecord
+from streams.fetch.records import RawRecord, Records
 from tests.fetch.batch_examples import TRANSACTIONAL, batch, by, changed, logs, repacked
 from tests.fetch.bombs import bomb
 
@@ -210,6 +212,25 @@ async def test_batches_that_hold_too_much_together_are_handed_over_one_by_one(mo
     await fetcher.respond()
     fetched = [(await prefetch.next({TP}, 0.0))[TP].records[0].offset for _ in parts]
     assert fetched == [0, 1, 2]
+
+
+async def test_what_was_unpacked_in_vain_is_let_go_before_it_is_tried_with_less(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An error that is being handled holds the frames it came through, and what they had unpacked: 256 MiB."""
+    handled: list[BaseException | None] = []
+
+    def watched(batches: Sequence[Batch], position: int) -> Records:
+        handled.append(sys.exception())
+        return parse(batches, position)
+
+    monkeypatch.setattr("streams.fetch.batches.MOST_BYTES", 100)
+    monkeypatch.setattr("streams.fetch.prefetch.parse", watched)
+    fetcher = ScriptedFetcher(b"".join(batch([RawRecord(offset, 0, None, bytes(60))]) for offset in range(2)))
+    prefetch = Prefetch(fetcher, most=10, check_crcs=True)
+    await fetcher.respond()
+    assert len((await prefetch.next({TP}, 0.0))[TP].records) == 1
+    assert handled == [None, None]
 
 
 async def test_nothing_more_is_unpacked_while_too_much_is_held_and_all_is_handed_over_in_the_end() -> None:
