@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
+from cosmo.demo.partitions import Listing, partitions_of
 from cosmo.runtime.settings import Settings
 from schemas.codec import Codec
 from schemas.errors import BadRecord
@@ -23,6 +24,8 @@ from streams.kafka.dead_letters import PREFIX
 
 BATCH = 2_000
 NEWEST = 6
+LIST_S = 2.0
+"""So long the brokers may take to tell which partitions there are; then they are asked again by the next reading."""
 
 Entity = tuple[EntityKind, str]
 
@@ -66,28 +69,21 @@ RECORDS: Mapping[str, type] = {
 DEAD = {topic.dlq: topic.name for process in topics.CONSUMED.values() for topic in process}
 
 
-class Consuming(Protocol):
-    """The part of a consumer that is needed, once it is assigned."""
+class Consuming(Listing, Protocol):
+    """The part of a consumer that is needed; it tells when the end of a partition is reached."""
+
+    def assign(self, partitions: list[TopicPartition]) -> None: ...
 
     def consume(self, num_messages: int, timeout: float) -> list[Message]: ...
 
 
 class OutcomeLogs:
-    """Reads on from where it was at each call of `read`. Not thread-safe.
+    """Reads on from where it was at each call of `read`, of all partitions that there are. Not thread-safe."""
 
-    ``partitions``: those that the consumer has, by topic and number, each of which tells when its end is reached.
-    """
-
-    def __init__(
-        self,
-        consumer: Consuming,
-        registry: SchemaLookup,
-        prefix: str = "",
-        *,
-        partitions: Iterable[tuple[str, int]] = (),
-    ) -> None:
+    def __init__(self, consumer: Consuming, registry: SchemaLookup, prefix: str = "") -> None:
         self.outcomes = Outcomes()
-        self._unended = set(partitions)
+        self._unended: set[tuple[str, int]] | None = None
+        """Partitions whose end was never reached; None as long as nobody told which there are."""
         self._consumer = consumer
         self._prefix = prefix
         self._waiting: deque[Message] = deque()
@@ -100,22 +96,21 @@ class OutcomeLogs:
         with ExitStack() as undo:
             registry = undo.enter_context(closing(Registry(settings)))
             consumer: Consumer = undo.enter_context(closing(log_reader(settings)))
-            names = [settings.topic_prefix + name for name in (*RECORDS, *DEAD)]
-            partitions = [(name, number) for name in names for number in range(settings.topic_partitions)]
-            consumer.assign([TopicPartition(name, number, 0) for name, number in partitions])
-            yield cls(consumer, registry, settings.topic_prefix, partitions=partitions)
+            yield cls(consumer, registry, settings.topic_prefix)
 
     @property
     def complete(self) -> bool:
         """Whether the end of every partition was reached once: before that the outcomes are those of a part of the
         logs, and no count of anything."""
-        return not self._unended
+        return self._unended is not None and not self._unended
 
     def read(self, timeout_s: float) -> Outcomes:
         """Take in what is there, up to a batch, waiting for the first record at most this long.
 
         Raises CosmoError when the registry does not tell a schema; what was fetched is taken in by the next call.
+        Raises KafkaException or CosmoError when the brokers do not tell which partitions there are.
         """
+        unended = self._unended if self._unended is not None else self._assign()
         if not self._waiting:
             self._waiting.extend(self._consumer.consume(BATCH, timeout_s))
         while self._waiting:
@@ -123,9 +118,15 @@ class OutcomeLogs:
             if (error := message.error()) is None:
                 self._take(message)
             elif error.code() == KafkaError._PARTITION_EOF:
-                self._unended.discard((message.topic() or "", message.partition() or 0))
+                unended.discard((message.topic() or "", message.partition() or 0))
             self._waiting.popleft()
         return self.outcomes
+
+    def _assign(self) -> set[tuple[str, int]]:
+        found = partitions_of(self._consumer, [self._prefix + name for name in (*RECORDS, *DEAD)], LIST_S)
+        self._consumer.assign([TopicPartition(name, number, 0) for name, number in found])
+        self._unended = set(found)
+        return self._unended
 
     def _take(self, message: Message) -> None:
         name = (message.topic() or "").removeprefix(self._prefix)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
+from cosmo.demo.partitions import Listing, partitions_of
 from cosmo.demo.reading import Stage
 from cosmo.lag.model import GroupLag, PartitionLag, Standing
-from cosmo.runtime.settings import Settings
+from cosmo.runtime.deadline import Deadline
 from streams import topics
 from streams.kafka.lag import OffsetReader, end_offsets
 
@@ -18,17 +20,20 @@ WRITES: Mapping[str, topics.Topic] = {
 """What each stage gives; materialize gives entities, which are counted in the store."""
 
 
-def written(reader: OffsetReader, settings: Settings, timeout_s: float) -> dict[str, int]:
+class Reader(Listing, OffsetReader, Protocol):
+    """Tells partitions and their ends."""
+
+
+def written(reader: Reader, prefix: str, timeout_s: float) -> dict[str, int]:
     """Records ever written to each topic that a stage writes to, dead letters included; by name without prefix.
-    Raises KafkaException."""
+    Raises KafkaException, and CosmoError when a topic is not there."""
+    deadline = Deadline.after(timeout_s)
     names = [*(topic.name for topic in WRITES.values()), topics.REJECTED_INTENTS.name]
     names += [topic.dlq for consumed in topics.CONSUMED.values() for topic in consumed]
-    wanted = [
-        (settings.topic_prefix + name, partition) for name in names for partition in range(settings.topic_partitions)
-    ]
+    wanted = partitions_of(reader, [prefix + name for name in names], deadline.remaining_s)
     totals = dict.fromkeys(names, 0)
-    for (topic, _), end in end_offsets(reader, wanted, timeout_s).items():
-        totals[topic.removeprefix(settings.topic_prefix)] += end
+    for (topic, _), end in end_offsets(reader, wanted, deadline.remaining_s).items():
+        totals[topic.removeprefix(prefix)] += end
     return totals
 
 

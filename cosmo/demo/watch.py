@@ -187,7 +187,7 @@ class Watch:
 
     def _offset_figures(self, reading: Reading, looking: _Looking, lag: LagReader) -> Reading:
         groups = {group.group: group for group in group_lags(lag.read())}
-        ends = written(looking.log, self.settings, PATIENCE_S)
+        ends = written(looking.log, self.settings.topic_prefix, PATIENCE_S)
         found = stages(groups, ends, reading.entities, self.settings.topic_prefix)
         queued = next((stage.lag for stage in found if stage.name == "infer"), None)
         pairs = ends[topics.BEHAVIOR_PAIRS.name]

@@ -10,14 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cosmo.cli.demo import print_results
 from cosmo.demo import watch as watching
 from cosmo.demo.ending import During, End, Ending
-from cosmo.demo.outcome_logs import Entity, OutcomeLogs, Outcomes
+from cosmo.demo.outcome_logs import DEAD, RECORDS, Entity, OutcomeLogs, Outcomes
 from cosmo.demo.reading import Reading, Sent, Stage, Unread
 from cosmo.demo.record import summary
 from cosmo.demo.show import Results, line_of
@@ -29,6 +29,7 @@ from schemas.codec import Codec
 from schemas.errors import RegistryUnreachable
 from schemas.fixed_registry import FixedRegistry
 from schemas.records import EntityIntent, EntityKind
+from tests.demo.listed import listed
 from tests.features.examples import intent
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 700_000, tzinfo=UTC)
@@ -258,27 +259,17 @@ class Message:
         return []
 
 
-@dataclass(slots=True)
-class EndOfPartition:
-    """What a consumer hands out when it has read all of a partition."""
-
-    number: int
-
-    def error(self) -> KafkaError:
-        return KafkaError(KafkaError._PARTITION_EOF)
-
-    def topic(self) -> str:
-        return "entity-intents"
-
-    def partition(self) -> int:
-        return self.number
-
-
 class OneFetch:
-    """A consumer that hands out its records once."""
+    """A consumer of topics of two partitions that hands out its records once."""
 
-    def __init__(self, messages: list[Message | EndOfPartition]) -> None:
+    def __init__(self, messages: list[Message]) -> None:
         self._messages = messages
+
+    def list_topics(self, *, timeout: float) -> Any:
+        return listed(dict.fromkeys((*RECORDS, *DEAD), 2))
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        assert len(partitions) == 2 * len([*RECORDS, *DEAD])
 
     def consume(self, num_messages: int, timeout: float) -> Any:
         given, self._messages = self._messages, []
@@ -307,14 +298,3 @@ def test_what_was_fetched_while_the_registry_was_away_is_counted_when_it_is_back
     with pytest.raises(RegistryUnreachable):
         logs.read(0.0)
     assert [name for _, name in logs.read(0.0).entities] == ["a", "b", "c"]
-
-
-def test_the_logs_are_complete_when_the_end_of_every_partition_was_reached() -> None:
-    ends = OneFetch([EndOfPartition(1), EndOfPartition(1)])
-    partitions = [("entity-intents", number) for number in (0, 1)]
-    logs = OutcomeLogs(ends, FixedRegistry(), partitions=partitions)
-    logs.read(0.0)
-    assert not logs.complete
-    ends._messages = [EndOfPartition(0)]
-    logs.read(0.0)
-    assert logs.complete
