@@ -52,6 +52,9 @@ class Reading:
     askable: Sequence[str] = ()
     """The newest queries that have features: whoever asks about them gets an answer."""
     queued_pairs: int | None = None
+    """Released to the model, and not answered yet."""
+    held_back_pairs: int | None = None
+    """Those that qualify and wait until the model has room for them."""
     newest: Sequence[Intent] = ()
     first_feature_s: float | None = None
     """Seconds from the start of this run until a feature was seen that this run has learned; None while none is."""

@@ -86,7 +86,11 @@ def summary(reading: Reading, sent: Sent, *, started_at: datetime, seconds: floa
         "intents": {"kept": reading.intents_kept, "rejected": reading.rejected},
         "entities_with_features": reading.entities,
         "entities_learned_in_this_run": reading.learned_now,
-        "waiting": {"pairs": reading.queued_pairs, "records": {stage.name: stage.lag for stage in reading.stages}},
+        "waiting": {
+            "pairs_released": reading.queued_pairs,
+            "pairs_held_back": reading.held_back_pairs,
+            "records": {stage.name: stage.lag for stage in reading.stages},
+        },
         "seconds_to_first_feature": None if reading.first_feature_s is None else round(reading.first_feature_s, 1),
         "peak_memory_bytes": reading.peak_rss_bytes,
         "unread": {source: {"seconds": round(one.seconds, 1), "reason": one.reason} for source, one in unread.items()},

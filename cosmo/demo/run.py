@@ -122,6 +122,7 @@ class _Run:
                 settings=connected,
                 pids=lambda: [os.getpid(), *_pids(stack), *children.pids, *api.pids],
                 infer_port=port_of("infer", connected),
+                sample_port=port_of("sample", connected),
                 started_s=self.record.started_s,
                 started_at=self.record.started_at,
             )

@@ -97,9 +97,10 @@ def megabytes(size: int | None) -> str:
 
 
 def queue(reading: Reading) -> str:
-    """What still waits, in one sentence."""
-    if reading.queued_pairs is None:
+    """What still waits to be explained, in one sentence: what was released to the model, and what waits for that."""
+    released, held_back = reading.queued_pairs, reading.held_back_pairs
+    if released is None and held_back is None:
         return "How many pairs wait is unknown."
-    if not reading.queued_pairs:
+    if released == held_back == 0:
         return "Nothing waits to be explained."
-    return f"{reading.queued_pairs:,} pairs wait to be explained; the model takes the best first."
+    return f"{shown(released)} pairs wait for the model's answer and {shown(held_back)} to be asked, the best first."

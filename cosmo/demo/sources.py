@@ -22,6 +22,13 @@ class Source(StrEnum):
     STORE = "the feature store"
     OFFSETS = "the groups' offsets"
     PROMPTS = "infer's metrics"
+    HELD_BACK = "sample's metrics"
+
+
+OF_WORKERS = frozenset({Source.PROMPTS, Source.HELD_BACK})
+"""Told by the workers themselves, which begin to run when the watching does, and end before it."""
+START_S = 40.0
+"""So long a worker may take until it tells its figures for the first time: they load on a machine that is busy then."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,12 +51,13 @@ class Freshness:
         self._reasons[source] = reason
 
     def unread(self, now_s: float) -> dict[Source, Unread]:
-        """The sources that have not been read for too long, a watcher that hangs in one of them included."""
+        """The sources that have not been read for too long, a watcher that hangs in one of them included. A worker that
+        only starts is none of them."""
         ages = {source: now_s - self._read_s.get(source, self.began_s) for source in Source}
         return {
             source: Unread(seconds=age_s, reason=self._reasons.get(source, "no answer yet"))
             for source, age_s in ages.items()
-            if age_s > STALE_S
+            if age_s > (START_S if source in OF_WORKERS and source not in self._read_s else STALE_S)
         }
 
 
@@ -67,6 +75,8 @@ def without(reading: Reading, unread: Mapping[Source, Unread]) -> Reading:
                 reading = replace(reading, stages=nothing, pairs=None, queued_pairs=None)
             case Source.PROMPTS:
                 reading = replace(reading, prompts=None)
+            case Source.HELD_BACK:
+                reading = replace(reading, held_back_pairs=None)
     return replace(reading, unread={str(source): one for source, one in unread.items()})
 
 

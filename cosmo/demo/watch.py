@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 import time
 from collections import Counter
@@ -20,6 +19,7 @@ from confluent_kafka import Consumer, KafkaException
 from cosmo.demo.background import Background
 from cosmo.demo.outcome_logs import Entity, OutcomeLogs, Outcomes
 from cosmo.demo.reading import Reading
+from cosmo.demo.scrape import held_back, page_at, prompts
 from cosmo.demo.sources import Freshness, RisingCount, Source, without
 from cosmo.demo.stages import stages, written
 from cosmo.lag.reader import LagReader
@@ -41,6 +41,7 @@ EVERY_S: Mapping[Source, float] = {
     Source.STORE: 1.0,
     Source.OFFSETS: 3.0,  # asking for every group's costs the broker and us a tenth of a second
     Source.PROMPTS: 3.0,
+    Source.HELD_BACK: 3.0,
 }
 TURN_S = 1.0
 PATIENCE_S = 4.0
@@ -54,19 +55,19 @@ _VIEWS: dict[EntityKind, tuple[View, ...]] = {
     EntityKind.QUERY: (QUERY_INTENTS,),
     EntityKind.PRODUCT: (PRODUCT_INTENTS, PRODUCT_COMPLEMENTS),
 }
-_PROMPTS = re.compile(r"^cosmo_lm_prompts_total(?:\{[^}]*\})? ([0-9.e+]+)$", re.MULTILINE)
 
 log = logs.get(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """``pids`` tells which processes count as ours; ``infer_port`` is where infer serves its metrics; ``started_s`` is
-    the beginning of the run on the monotonic clock, ``started_at`` by the calendar."""
+    """``pids`` tells which processes count as ours; ``infer_port`` and ``sample_port`` are where these serve their
+    metrics; ``started_s`` is the beginning of the run on the monotonic clock, ``started_at`` by the calendar."""
 
     settings: Settings
     pids: Callable[[], Iterable[int]]
     infer_port: int
+    sample_port: int
     started_s: float
     started_at: datetime
     _latest: Reading = field(default_factory=Reading)
@@ -119,6 +120,7 @@ class Watch:
             Source.STORE: self._store_figures,
             Source.OFFSETS: self._offset_figures,
             Source.PROMPTS: self._prompt_figures,
+            Source.HELD_BACK: self._held_back_figures,
         }
         for source, part in parts.items():
             now_s = time.monotonic()
@@ -194,9 +196,10 @@ class Watch:
         return replace(reading, stages=found, pairs=pairs, queued_pairs=queued)
 
     def _prompt_figures(self, reading: Reading, _looking: _Looking, _lag: LagReader) -> Reading:
-        page = httpx.get(f"http://127.0.0.1:{self.infer_port}/metrics", timeout=1.0, trust_env=False)
-        counts = _PROMPTS.findall(page.raise_for_status().text)  # none before the first prompt
-        return replace(reading, prompts=self._prompts.total(int(sum(map(float, counts)))))
+        return replace(reading, prompts=self._prompts.total(prompts(page_at(self.infer_port))))
+
+    def _held_back_figures(self, reading: Reading, _looking: _Looking, _lag: LagReader) -> Reading:
+        return replace(reading, held_back_pairs=held_back(page_at(self.sample_port)))
 
     def _with_processes(self, reading: Reading) -> Reading:
         rss = sum(map(_rss_bytes, self.pids()))

@@ -112,13 +112,26 @@ def test_figures_of_an_earlier_run_stand_until_this_run_has_sent_the_topic_itsel
     assert (sent.lines, sent.sent, sent.refused) == (110, 100, {"not_json": 6, "no_title": 4})
 
 
-def test_a_line_and_the_queue_say_where_everything_stands() -> None:
+def test_a_line_says_where_everything_stands() -> None:
     stage = Stage(name="ingest", taken=1234, given=5, refused=0, lag=None, lag_s=None)
     line = line_of(Reading(stages=[stage], entities=3), Sent(topics={"query-purchase": FIGURES}), 12.0)
     assert line == "  12 s · sent 100 (refused 10) · ingest 1,234 (lag ?) · intents ? · entities 3"
-    assert queue(Reading(queued_pairs=0)) == "Nothing waits to be explained."
-    assert queue(Reading(queued_pairs=1200)).startswith("1,200 pairs wait")
-    assert "unknown" in queue(Reading())
+
+
+@pytest.mark.parametrize(
+    ("released", "held_back", "said"),
+    [
+        (0, 0, "Nothing waits to be explained."),
+        (64, 2585, "64 pairs wait for the model's answer and 2,585 to be asked, the best first."),
+        (64, None, "64 pairs wait for the model's answer and ? to be asked, the best first."),
+        (0, None, "0 pairs wait for the model's answer and ? to be asked, the best first."),
+        (None, None, "How many pairs wait is unknown."),
+    ],
+)
+def test_what_waits_is_what_the_model_was_given_and_what_it_was_not_given_yet(
+    released: int | None, held_back: int | None, said: str
+) -> None:
+    assert queue(Reading(queued_pairs=released, held_back_pairs=held_back)) == said
 
 
 def test_text_of_shoppers_and_of_the_model_is_shown_and_never_obeyed_as_markup() -> None:

@@ -20,8 +20,9 @@ from cosmo.demo.ending import During, End, Ending
 from cosmo.demo.outcome_logs import DEAD, RECORDS, Entity, OutcomeLogs, Outcomes
 from cosmo.demo.reading import Reading, Sent, Stage, Unread
 from cosmo.demo.record import summary
+from cosmo.demo.scrape import Page, held_back
 from cosmo.demo.show import Results, line_of
-from cosmo.demo.sources import STALE_S, Freshness, RisingCount, Source, without
+from cosmo.demo.sources import OF_WORKERS, STALE_S, START_S, Freshness, RisingCount, Source, without
 from cosmo.demo.watch import Watch
 from cosmo.runtime.settings import Settings
 from features.errors import StoreUnreachable
@@ -46,6 +47,7 @@ FULL = Reading(
     learned_now=1,
     askable=("milk",),
     queued_pairs=1,
+    held_back_pairs=700,
     newest=(intent(),),
     first_feature_s=12.0,
 )
@@ -65,7 +67,16 @@ def test_a_source_is_unread_once_its_last_answer_is_old_and_again_read_with_the_
 
 
 def test_a_watcher_that_hangs_makes_everything_unknown_without_a_word_from_it() -> None:
-    assert set(Freshness.since(0.0).unread(STALE_S + 1.0)) == set(Source)
+    assert set(Freshness.since(0.0).unread(START_S + 1.0)) == set(Source)
+
+
+def test_a_worker_that_only_starts_raises_no_alarm_and_one_that_falls_silent_does() -> None:
+    freshness = Freshness.since(0.0)
+    freshness.failed(Source.PROMPTS, "Connection refused")
+    assert set(freshness.unread(START_S)) == set(Source) - OF_WORKERS
+    freshness.read(Source.PROMPTS, 20.0)
+    freshness.failed(Source.PROMPTS, "Connection refused")
+    assert Source.PROMPTS in freshness.unread(20.0 + STALE_S + 1.0)
 
 
 @pytest.mark.parametrize(
@@ -75,6 +86,7 @@ def test_a_watcher_that_hangs_makes_everything_unknown_without_a_word_from_it() 
         (Source.STORE, {"entities", "learned_now", "askable"}),
         (Source.OFFSETS, {"stages", "pairs", "queued_pairs"}),
         (Source.PROMPTS, {"prompts"}),
+        (Source.HELD_BACK, {"held_back_pairs"}),
     ],
 )
 def test_the_figures_of_an_unread_source_are_unknown_and_no_others(source: Source, unknown: set[str]) -> None:
@@ -94,7 +106,7 @@ def test_people_and_the_summary_are_told_which_source_is_silent_and_since_when(
     end = End(ending=Ending.LIMIT, during=During.RUN)
     document = json.loads(json.dumps(summary(silent, Sent(), started_at=NOW, seconds=60.0, end=end)))
     assert document["pairs"] is None
-    assert document["waiting"] == {"pairs": None, "records": {"ingest": None}}
+    assert document["waiting"] == {"pairs_released": None, "pairs_held_back": 700, "records": {"ingest": None}}
     assert document["unread"] == {"the groups' offsets": {"seconds": 31.2, "reason": "no broker."}}
     print_results(
         Results(answers=(), addresses=(), reading=silent, sent=Sent(), remaining="", serving=False, ending="Over.")
@@ -141,7 +153,7 @@ class Looking:
 
 
 def _watch() -> Watch:
-    return Watch(settings=Settings(), pids=list, infer_port=1, started_s=0.0, started_at=NOW)
+    return Watch(settings=Settings(), pids=list, infer_port=1, sample_port=2, started_s=0.0, started_at=NOW)
 
 
 def _learn(watch: Watch, entity: Entity, when: datetime) -> None:
@@ -207,24 +219,49 @@ def test_entities_that_the_store_was_not_asked_about_yet_make_their_number_unkno
 
 def test_the_memory_is_known_as_soon_as_anything_is(monkeypatch: pytest.MonkeyPatch) -> None:
     known_before: list[int | None] = []
-    watch = Watch(settings=Settings(), pids=lambda: [os.getpid()], infer_port=1, started_s=0.0, started_at=NOW)
+    watch = replace(_watch(), pids=lambda: [os.getpid()])
 
     def figures(_self: Watch, reading: Reading, *_: object) -> Reading:
         known_before.append(reading.peak_rss_bytes)
         return reading
 
-    for part in ("_outcome_figures", "_store_figures", "_offset_figures", "_prompt_figures"):
+    for part in ("_outcome_figures", "_store_figures", "_offset_figures", "_prompt_figures", "_held_back_figures"):
         monkeypatch.setattr(Watch, part, figures)
     watch._look(Looking(), None)  # type: ignore[arg-type]
     assert all(known_before)
+
+
+PAGE_OF_SAMPLE = """# TYPE cosmo_waiting_pairs gauge
+cosmo_waiting_pairs{lane="search"} 694.0
+cosmo_waiting_pairs{lane="basket"} 1858.0
+cosmo_waiting_pairs{lane="low_engagement"} 33.0
+cosmo_qualified_pairs{partition="0"} 3000.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        (PAGE_OF_SAMPLE, 694 + 1858 + 33),
+        (PAGE_OF_SAMPLE.replace("_waiting_", "_other_"), None),
+        ('cosmo_waiting_pairs{lane="search"} 0.0\n', None),
+        ('cosmo_waiting_pairs{lane="search"} 0.0\ncosmo_qualified_pairs{partition="0"} 0.0\n', 0),
+    ],
+)
+def test_what_sample_holds_back_is_the_sum_of_its_lanes_and_unknown_before_it_has_looked(
+    text: str, held: int | None
+) -> None:
+    assert held_back(Page.of(text)) == held
 
 
 def test_a_source_that_fails_hinders_no_other_and_its_figures_grow_old(monkeypatch: pytest.MonkeyPatch) -> None:
     prompts = iter([200, 500])
 
     def answer(url: str, **_: object) -> httpx.Response:
-        page = 'cosmo_lm_prompts_total{outcome="ok"} 7.0\n'
-        return httpx.Response(next(prompts), text=page, request=httpx.Request("GET", url))
+        of_sample = ":2/" in url
+        page = PAGE_OF_SAMPLE if of_sample else 'cosmo_lm_prompts_total{outcome="ok"} 7.0\n'
+        status = 200 if of_sample else next(prompts)
+        return httpx.Response(status, text=page, request=httpx.Request("GET", url))
 
     monkeypatch.setattr(httpx, "get", answer)
     monkeypatch.setattr(Watch, "_outcome_figures", lambda _self, reading, *_: replace(reading, intents_kept=3))
@@ -234,7 +271,8 @@ def test_a_source_that_fails_hinders_no_other_and_its_figures_grow_old(monkeypat
         looking.due_s.clear()
         watch._look(looking, None)  # type: ignore[arg-type]
     assert (watch.latest.intents_kept, watch.latest.pairs, watch.latest.prompts) == (3, 4, 7)
-    watch._freshness = replace(watch._freshness, began_s=-STALE_S, _read_s={})
+    assert watch.latest.held_back_pairs == 694 + 1858 + 33
+    watch._freshness = replace(watch._freshness, began_s=-START_S, _read_s={})
     assert watch.latest.unread[Source.STORE].reason == "Redis does not answer."
     assert "500" in watch.latest.unread[Source.PROMPTS].reason
     assert watch.latest.prompts is None
