@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.errors import CosmoError
 
 TIMEOUT_S = 10.0
 END, BEGINNING = -1, -2
 """Instants by which ListOffsets means the ends of a log."""
+STALE = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.FENCED_LEADER_EPOCH)
+STALE_S, STALE_PAUSE_S = 1.0, 0.1
 
 
 class LagUnknown(CosmoError):  # noqa: N818 - an outcome, named by what it says
@@ -80,8 +84,8 @@ class OffsetReader(Protocol):
 def end_offsets(
     reader: OffsetReader, wanted: Iterable[tuple[str, int]], timeout_s: float = TIMEOUT_S
 ) -> dict[tuple[str, int], int]:
-    """Log end offset of each partition. Blocks; raises KafkaException when the brokers do not answer. The first answer
-    after a broker's restart is such an exception, since the client has to learn of it."""
+    """Log end offset of each partition. Blocks; raises KafkaException when the brokers do not answer. Who asks a
+    broker that leads no more, or not yet, learns of it by the answer, and asks again for a second."""
     return _offsets(reader, wanted, END, timeout_s)
 
 
@@ -109,6 +113,17 @@ def _offsets(
     reader: OffsetReader, wanted: Iterable[tuple[str, int]], instant: int, timeout_s: float
 ) -> dict[tuple[str, int], int]:
     asked = [TopicPartition(topic, partition, instant) for topic, partition in wanted]
+    deadline = Deadline.after(min(timeout_s, STALE_S))
+    while True:
+        try:
+            return _told(reader, asked, timeout_s)
+        except KafkaException as error:
+            if error.args[0].code() not in STALE or deadline.expired:
+                raise
+        time.sleep(STALE_PAUSE_S)
+
+
+def _told(reader: OffsetReader, asked: list[TopicPartition], timeout_s: float) -> dict[tuple[str, int], int]:
     found = reader.offsets_for_times(asked, timeout=timeout_s) if asked else []
     for one in found:
         if one.error is not None:
