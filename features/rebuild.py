@@ -34,7 +34,8 @@ from schemas.registry import SchemaLookup
 log = logs.get(__name__)
 Progress = Callable[[int, int], None]
 """Told how many offsets have been passed, of how many; the log is read twice, and once more if rows are damaged."""
-OF_ANOTHER_REGISTRY = (Reason.UNKNOWN_SCHEMA, Reason.SCHEMA_NOT_LOOKED_UP)
+UNFRAMED = (Reason.EMPTY_VALUE, Reason.WRONG_MAGIC, Reason.TRUNCATED_FRAME, Reason.BAD_SCHEMA_HEADER)
+"""Of no registry: nobody can read these, here or elsewhere."""
 MENDED_AT_ONCE = 2_000
 """Damaged rows whose states are held while the log is read for them: 20 to 60 MB."""
 
@@ -44,12 +45,17 @@ class Rebuilt:
     """What a rebuild has done so far."""
 
     records: int = 0
+    merged: int = 0
+    """Records, also those that a later record of their key has replaced since."""
     intents: int = 0
+    """Those of them that stand: the last of their key."""
     retracted: int = 0
+    """Those of them whose key a tombstone has retracted since."""
     unusable: int = 0
     """Records that cannot be read or say nothing that could be stored; the log names each."""
-    unknown_schema: int = 0
-    """Those of them that a registry with their schema would let us read."""
+    undecodable: int = 0
+    """Those of them that name a schema: the registry that they were written with may let us read them, or a newer
+    build. In another registry the same id often is another schema."""
     rows: set[Ref] = field(default_factory=set)
     damaged: set[Ref] = field(default_factory=set)
     """Rows that could not be read, and are written anew; they are among ``rows``."""
@@ -122,7 +128,7 @@ class Rebuild:
     def _entity_intents(self, records: Sequence[Record], latest: Latest, done: Rebuilt) -> Iterator[EntityIntent]:
         def unusable(reason: Reason | None = None) -> None:
             done.unusable += 1
-            done.unknown_schema += reason in OF_ANOTHER_REGISTRY
+            done.undecodable += reason is not None and reason not in UNFRAMED
 
         for record, intent in decoded(self.codec, self.log.topic, records, unusable):
             retracted = latest.retracted(record)
@@ -133,8 +139,9 @@ class Rebuild:
                 log.warning("record says nothing that could be stored", record=where, reason=error.reason)
                 unusable()
                 continue
+            done.merged += 1
             done.retracted += retracted
-            done.intents += not retracted
+            done.intents += latest.counts(record)
 
     def _pass(self, offsets: int) -> None:
         self._passed += offsets
@@ -143,10 +150,10 @@ class Rebuild:
 
 def _check(done: Rebuilt, topic: str) -> None:
     """Bytes that nobody can read are lost, and no reason to keep readers out; a schema may be in another registry."""
-    if done.unknown_schema or done.unusable > done.intents + done.retracted:
+    if done.undecodable or done.unusable > done.merged:
         raise LogUnreadable(
-            f"{done.unusable:,} of {done.records:,} records of {topic} could not be used, {done.unknown_schema:,} of "
-            "them as the registry does not know their schema; the log names each. Who was to be let in stays out.",
+            f"{done.unusable:,} of {done.records:,} records of {topic} could not be used, {done.undecodable:,} of "
+            "them with the schema that the registry has by their id; the log names each. Who was out stays out.",
             advice="Check that SCHEMA_REGISTRY_URL is the registry that they were written with, and run it again; "
             "--leave-out-unreadable serves what could be read.",
         )

@@ -65,8 +65,8 @@ def rebuild_command(
     interrupted: what is there already is not written twice. Run it also after COSMO_FEATURES_TOP_K or
     COSMO_FEATURES_HALF_LIFE_S changed.
 
-    It fails, and readers stay out, where the registry does not know the schema of a record, or most records are
-    unusable: serving what is left would pass for all that is known.
+    It fails, and readers stay out, where a record cannot be read with the schema that the registry has by its id, or
+    most records are unusable: serving what is left would pass for all that is known.
 
     Examples: cosmo features rebuild    cosmo features rebuild --json | jq .rows
     """
@@ -85,14 +85,16 @@ def rebuild_command(
         "intents": done.intents,
         "retracted": done.retracted,
         "unusable": done.unusable,
-        "unknown_schema": done.unknown_schema,
+        "undecodable": done.undecodable,
         "rows": len(done.rows),
         "damaged": len(done.damaged),
     }
     if as_json:
         print_json(figures)
     else:
-        typer.echo(f"{done.intents:,} intents are in {len(done.rows):,} rows; {done.retracted:,} are retracted.")
+        typer.echo(
+            f"{done.intents:,} intents are in {len(done.rows):,} rows; {done.retracted:,} records were retracted."
+        )
         if done.damaged:
             typer.echo(f"{len(done.damaged):,} rows could not be read and were written anew.")
         if done.unusable:

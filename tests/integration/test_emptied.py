@@ -148,21 +148,25 @@ async def test_a_rebuild_that_can_read_next_to_nothing_lets_nobody_in(ready: Set
         await look_up(ready)
 
 
+@pytest.mark.parametrize("known", [False, True], ids=["no schema has the id", "another schema has it"])
 async def test_what_another_registry_could_read_keeps_readers_out_until_somebody_does_without_it(
-    ready: Settings,
+    ready: Settings, known: bool
 ) -> None:
     log = Log(ready)
     log.write(evidence(1, 2, 3))
-    log.raw(topics.INTENTS, "i/p", id_frame(7_000_000) + b"body")
+    log.write(evidence(3), entities=False)  # the same key again, which is no fourth intent
+    with closing(Registry(ready)) as registry:
+        schema_id = registry.schema_id(topics.ENTITY_INTENTS.name) if known else 7_000_000
+    log.raw(topics.INTENTS, "i/p", id_frame(schema_id) + b"body")
     log.raw(topics.INTENTS, "junk", b"junk")
     log.flush()
-    with pytest.raises(LogUnreadable, match="1 of them as the registry"):
+    with pytest.raises(LogUnreadable, match="1 of them with the schema"):
         await rebuilt(ready)
     with pytest.raises(NotApplied):
         await look_up(ready)
     with closing(Registry(ready)) as registry:
         done = await rebuild(ready, registry, lambda *_: None, leave_out_unreadable=True)
-    assert (done.intents, done.unusable, done.unknown_schema) == (3, 2, 1)
+    assert (done.intents, done.unusable, done.undecodable) == (3, 2, 1)
     await look_up(ready)
 
 

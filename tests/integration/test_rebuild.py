@@ -233,7 +233,7 @@ async def test_readers_wait_for_the_end_of_a_rebuild_and_the_command_reports(
         "intents": 1,
         "retracted": 1,
         "unusable": 1,
-        "unknown_schema": 0,
+        "undecodable": 0,
         "rows": 2,
         "damaged": 0,
     }
