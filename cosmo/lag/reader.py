@@ -185,12 +185,13 @@ def _bounded(
         return reading
     at = reading.topic, reading.partition
     found = bounds[at]
+    behind = stable.get(at, brokers.Bounds())
     return replace(
         reading,
         log_start_offset=found.start,
         log_end_offset=found.end,
-        stable_offset=stable[at].end if at in stable else None,
-        problem=found.problem or reading.problem,
+        stable_offset=behind.end,
+        problem=found.problem or behind.problem or reading.problem,
     )
 
 

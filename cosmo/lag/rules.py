@@ -42,7 +42,7 @@ def standing(reading: PartitionReading) -> Standing:
     4. Nothing was ever committed: no commit yet. The whole log is no lag; the group may mean to begin at its end.
     5. The commit is at the end of the log, or beyond it because the topic was made anew: current.
     6. The log was read from the commit to its end and held nothing (compaction, aborted transactions): current. What an
-       open transaction holds back is something.
+       open transaction holds back is something, so it must be known that none is open.
     7. Anything else is behind.
     """
     start, end, committed = reading.log_start_offset, reading.log_end_offset, reading.committed_offset
@@ -54,7 +54,7 @@ def standing(reading: PartitionReading) -> Standing:
         return Standing.CURRENT
     if committed is None:
         return Standing.NO_COMMIT
-    if committed >= end or reading.oldest == "nothing":
+    if committed >= end or (reading.oldest == "nothing" and reading.stable_offset is not None):
         return Standing.CURRENT
     return Standing.BEHIND
 

@@ -15,7 +15,13 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def _reading(
-    *, committed: int | None, start: int | None = 0, end: int | None = 100, oldest: Oldest = "unread", problem: str = ""
+    *,
+    committed: int | None,
+    start: int | None = 0,
+    end: int | None = 100,
+    oldest: Oldest = "unread",
+    problem: str = "",
+    open_known: bool = True,
 ) -> PartitionReading:
     return PartitionReading(
         topic="t",
@@ -23,6 +29,7 @@ def _reading(
         committed_offset=committed,
         log_start_offset=start,
         log_end_offset=end,
+        stable_offset=end if open_known else None,
         oldest=oldest,
         problem=problem,
     )
@@ -58,6 +65,14 @@ def _record(offset: int, age_s: float | None = 30) -> OldestRecord:
             id="some deleted",
         ),
         pytest.param(_reading(committed=40, oldest="nothing"), Standing.CURRENT, 0, 0.0, "", id="compacted away"),
+        pytest.param(
+            _reading(committed=40, oldest="nothing", open_known=False, problem="timed out"),
+            Standing.BEHIND,
+            60,
+            None,
+            "timed out",
+            id="nobody told whether a transaction is open",
+        ),
         pytest.param(_reading(committed=40, oldest=_record(90)), Standing.BEHIND, 10, 30.0, "", id="compaction hole"),
         pytest.param(
             _reading(committed=120),
