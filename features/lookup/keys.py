@@ -1,9 +1,11 @@
-"""What may be asked for: a key that a reader can see."""
+"""What may be asked for: a key of which ingest leaves something."""
 
 from __future__ import annotations
 
+from schemas.text import clean
+
 
 def is_blank(key: str) -> bool:
-    """Whether nothing of the key can be seen: white space, control characters, zero-width characters. Nothing is ever
-    stored under such a key, so "nothing known" would hide a mistake of whoever asks."""
-    return not any(character.isprintable() and not character.isspace() for character in key)
+    """Whether the key is nothing but white space, control characters and zero-width characters. Nothing is ever stored
+    under such a key, so "nothing known" would hide a mistake of whoever asks."""
+    return not clean(key)

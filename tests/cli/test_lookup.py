@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 
 from cosmo.cli.lookup import app, print_answer
 from features.lookup.answers import Answer, FoundComplement, FoundIntent, ProductComplements, QueryIntents, Status, Why
+from features.lookup.keys import is_blank
 from features.lookup.sentences import because
+from schemas.text import clean
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LONG = "Shelf-Stable Beans Green, French-Style & Whole & Cut, 14.5 oz, Store Brand"
@@ -91,3 +93,9 @@ def test_what_nobody_has_judged_is_a_question_mark(
     why: Why | None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert re.search(r"(typical |0\.59\s+)\?", _printed(_complements(why), capsys, monkeypatch, 120))
+
+
+@pytest.mark.parametrize("key", ["\U0001fae8", "\ue000", "\u200dA"], ids=["newer than Python", "private", "joined"])
+def test_what_ingest_leaves_of_a_key_may_be_asked_for(key: str) -> None:
+    assert clean(key) == key
+    assert not is_blank(key)
