@@ -89,7 +89,7 @@ def produce(
             products=read(str(products)) if products else (),
         )
         if not (summary.failure or summary.interrupted):
-            refusals.remove_settled(files if products is None else [*files, str(products)])
+            refusals.remove_settled([*summary.read_from, *([str(products)] if products else [])])
     summary = _with_empty(summary, files)
     paths = [str(path) for path in refusals.paths]
     _print_json_summary(summary, paths) if as_json else _print_summary(summary, paths)

@@ -140,7 +140,7 @@ def _word(words: type[StrEnum], where: str) -> Read:
 def _meant(word: str, members: Mapping[str, StrEnum]) -> str:
     """Which of the words is meant, or which there are."""
     near = re.sub(r"[\s-]+", "_", word.strip()).upper()
-    if near in members:
+    if near in members and near != Action.UNKNOWN:
         return f"write it {near}"
     return f"it is one of {', '.join(name for name in members if name != Action.UNKNOWN)}"
 

@@ -103,7 +103,8 @@ class RefusedFiles:
             ) from error
 
     def remove_settled(self, sources: Iterable[str]) -> None:
-        """Remove what earlier runs refused of these inputs, all of which this run has read and refused nothing of.
+        """Remove what earlier runs refused of these inputs, all of which this run has read and refused nothing of. An
+        input that gave no line settles nothing: it may have been emptied by whoever rotates it.
 
         Kept are files that another run is writing or has written since this one began, that hold anything else, or
         refusals of other inputs. What comes by a pipe is another input each time. A file that cannot be removed stays.

@@ -208,6 +208,18 @@ def test_the_refusals_of_a_file_go_when_it_is_mended(
     assert not refused.exists()
 
 
+def test_the_refusals_of_a_file_stay_when_it_has_been_emptied(
+    env: dict[str, str], settings: Settings, registry: Registry, tmp_path: Path
+) -> None:
+    """Whoever rotates the file has them nowhere else."""
+    events = tmp_path / "events.ndjson"
+    events.write_bytes(b"{")
+    assert cosmo(env, "produce", "query-purchase", str(events)).returncode == 0
+    events.write_bytes(b"")
+    assert cosmo(env, "produce", "query-purchase", str(events)).returncode == 0
+    assert len((tmp_path / "events.ndjson.refused.ndjson").read_text().splitlines()) == 1
+
+
 def test_a_table_and_an_empty_file_are_told_apart_from_events(
     env: dict[str, str], settings: Settings, registry: Registry, tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
         search(product=product(attributes={"size": 3})), "wrong_type", "product.attributes.size is a number"
     ),
     "an action in small letters": (search(action="purchase"), "unknown_action", "'purchase'; write it PURCHASE"),
+    "unknown is what we call others": (search(action="unknown"), "unknown_action", "it is one of IMPRESSION"),
     "an action with a space": (search(action="Add to cart"), "unknown_action", "write it ADD_TO_CART"),
     "an action of others": (
         search(action="HOVER"), "unknown_action", "'HOVER'; it is one of IMPRESSION, CLICK, ADD_TO_CART, PURCHASE",
