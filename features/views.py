@@ -72,7 +72,9 @@ _PROVENANCE = (
     _feature("pair_ids", Kind.STRINGS, "Behaviour pair that is the evidence."),
     _feature("template_ids", Kind.STRINGS, "Prompt template and its version."),
     _feature("model_ids", Kind.STRINGS, "Model that answered."),
-    _feature("event_times_ms", Kind.INTS, "Newest event behind each pair, milliseconds since 1970 UTC."),
+    _feature(
+        "event_times_ms", Kind.INTS, "No event behind each pair is newer; to the day. Milliseconds since 1970 UTC."
+    ),
     _feature("generated_times_ms", Kind.INTS, "When the model answered, milliseconds since 1970 UTC."),
     _feature("evidence", Kind.STRINGS, "JSON: the pair itself, and every score that a filter gave."),
 )

@@ -295,7 +295,8 @@ METRICS: tuple[MetricDef, ...] = (
         labels=("view",),
         processes=("materialize",),
         buckets=(*SLOW_S, 3_600.0, 86_400.0, 604_800.0),
-        doc="From the newest event behind an intent until readers can see it. Feast's own figure never moves here.",
+        doc="From event_time, which is known to the day and never too early, until readers can see an intent. "
+        "Feast's own figure never moves here.",
     ),
     MetricDef(
         name="cosmo_feature_writes_total",

@@ -63,7 +63,9 @@ class Why(_Model):
     product_types: Annotated[list[str], Field(description="Types bought after the pair's query, as it was asked.")]
     template_id: Annotated[str, Field(description="Prompt template and its version.")]
     model_id: Annotated[str, Field(description="Model that answered.")]
-    event_time: Annotated[datetime, Field(description="Newest event that supports the pair.")]
+    event_time: Annotated[
+        datetime, Field(description="No event that supports the pair is newer; known to the day, UTC.")
+    ]
     generated_time: Annotated[datetime, Field(description="When the model answered.")]
     scores: Annotated[dict[str, float], Field(description="Every score that a filter or critic gave.")]
 

@@ -41,7 +41,7 @@ def behavior_pair(row: Mapping[str, Any], products: tuple[Product, ...], now: da
 
 
 def newest_event(last_bucket: int, product_time_ms: int) -> datetime:
-    """Time of the newest event that supports a pair, as near as the state knows it: not after the newest event of
-    either product, and not after the day of the pair's newest fact."""
+    """Bound on the time of the newest event that supports a pair: that event was not later. The state knows the day of
+    the pair's newest fact, and of each product its newest event whatsoever; the earliest of these ends it is."""
     day_end = _EPOCH + timedelta(days=last_bucket + 1, milliseconds=-1)
     return min(day_end, _EPOCH + timedelta(milliseconds=product_time_ms))
