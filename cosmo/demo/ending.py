@@ -78,7 +78,7 @@ class Bounds:
         entities = reading.entities or 0
         match ending:
             case Ending.GOAL:
-                return f"All that was sent is counted, and {entities:,} entities have features."
+                return f"All that was sent is counted, and {entities:,} entities have features{_of_others(reading)}."
             case Ending.LIMIT:
                 behind = "" if counted(reading) else "; not all of the input is counted yet"
                 return (
@@ -91,6 +91,13 @@ class Bounds:
                 return "Interrupted before the goal was reached."
             case Ending.FAILED:
                 return "It failed."
+
+
+def _of_others(reading: Reading) -> str:
+    """Which features are no work of this run."""
+    if reading.entities is None or reading.learned_now is None or reading.learned_now == reading.entities:
+        return ""
+    return f", {reading.entities - reading.learned_now:,} of them from earlier runs"
 
 
 def counted(reading: Reading) -> bool:

@@ -30,10 +30,9 @@ class Feed:
 
     settings: Settings
     simulation: Simulation
-    done: Callable[[Summary], None]
+    done: Callable[[Summary, int | None], None]
+    """Told what was sent of a topic, and how many undecodable records the broker took with it."""
     progress: dict[str, Summary] = field(default_factory=dict)
-    foreign: int | None = None
-    """Undecodable records that the broker took."""
     _stopping: threading.Event = field(default_factory=threading.Event)
     _running: list[Background] = field(default_factory=list)
 
@@ -68,9 +67,7 @@ class Feed:
             self._finish(topic, summary)
 
     def _finish(self, topic: str, summary: Summary) -> None:
-        if topic == SEARCHES:
-            self.foreign = strangers.send(self.settings)
-        self.done(summary)
+        self.done(summary, strangers.send(self.settings) if topic == SEARCHES else None)
 
     def _lines(self, topic: str) -> Iterator[bytes]:
         for line in self.simulation.lines(topic):

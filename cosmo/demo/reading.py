@@ -6,7 +6,7 @@ None is unknown, never zero: a broker that did not answer, a process that does n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cosmo.produce import Summary
@@ -66,12 +66,19 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """The input of this run, or of the first one where ``earlier``."""
+    """The input of the home: sent by this run, or to its end by an earlier one."""
 
     topics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Figures of `cosmo.produce` by topic: lines, sent, refused by reason."""
     foreign: int | None = None
     """Undecodable records that another producer is made to send."""
+    now: frozenset[str] = frozenset()
+    """The topics of which this run has sent something."""
+
+    @property
+    def in_this_run(self) -> Sent:
+        """What this run itself has sent."""
+        return replace(self, topics={topic: figures for topic, figures in self.topics.items() if topic in self.now})
 
     @property
     def sent(self) -> int:
@@ -91,4 +98,5 @@ class Sent:
 
     @classmethod
     def of(cls, earlier: Mapping[str, Mapping[str, Any]], now: Mapping[str, Summary], foreign: int | None) -> Sent:
-        return cls(topics={**earlier, **{topic: summary.document() for topic, summary in now.items()}}, foreign=foreign)
+        topics = {**earlier, **{topic: summary.document() for topic, summary in now.items()}}
+        return cls(topics=topics, foreign=foreign, now=frozenset(now))

@@ -56,7 +56,7 @@ class Record:
                 self._write_bare(End(ending=None, during=self._during).broken_off(error))
 
     def _write_bare(self, end: End) -> None:
-        self._write(Reading(), Sent.of(remembered.sent(self.home.data), {}, None), end)
+        self._write(Reading(), remembered.sent(self.home.data), end)
 
     def _write(self, reading: Reading, sent: Sent, end: End) -> dict[str, Any]:
         document = summary(reading, sent, started_at=self.started_at, seconds=self.seconds, end=end)

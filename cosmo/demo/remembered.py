@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cosmo.demo.reading import Sent
 from cosmo.runtime.errors import CosmoError
 from cosmo.stack.home import disk_errors
 
@@ -18,15 +19,18 @@ from cosmo.stack.home import disk_errors
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
     """``now`` is the instant that counted as now at the first run; it fixes every event's time. ``sent`` holds the
-    figures of each topic that was sent to its end; a topic that is not in it is sent (again) from its beginning."""
+    figures of each topic that was sent to its end; a topic that is not in it is sent (again) from its beginning.
+    ``foreign``: undecodable records that the broker took from "another producer"; None where nobody noted it."""
 
     baskets: int
     seed: int
     now: datetime
     sent: dict[str, Any] = field(default_factory=dict)
+    foreign: int | None = None
 
-    def with_sent(self, topic: str, figures: dict[str, Any]) -> Remembered:
-        return replace(self, sent=self.sent | {topic: figures})
+    def with_sent(self, topic: str, figures: dict[str, Any], foreign: int | None = None) -> Remembered:
+        """Also sent to its end: a topic, and with it so many records of others, if any."""
+        return replace(self, sent=self.sent | {topic: figures}, foreign=self.foreign if foreign is None else foreign)
 
 
 def recall(data: Path, *, baskets: int, seed: int, now: datetime) -> Remembered:
@@ -43,10 +47,10 @@ def recall(data: Path, *, baskets: int, seed: int, now: datetime) -> Remembered:
     return known
 
 
-def sent(data: Path) -> dict[str, Any]:
-    """The figures of each topic that was sent to its end, by whatever run."""
+def sent(data: Path) -> Sent:
+    """What was sent, by whatever run."""
     known = _read(data)
-    return known.sent if known is not None else {}
+    return Sent() if known is None else Sent.of(known.sent, {}, known.foreign)
 
 
 def save(data: Path, remembered: Remembered) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -190,6 +191,7 @@ class _Flow:
     feed: Feed | None = None
     began_s: float = field(default_factory=time.monotonic)
     """When the workers ran."""
+    _knowing: threading.Lock = field(default_factory=threading.Lock)
     _all_sent: bool = False
     _ending: Ending = Ending.INTERRUPTED
 
@@ -237,7 +239,7 @@ class _Flow:
     @property
     def sent(self) -> Sent:
         feed = self.feed
-        return Sent.of(self.known.sent, feed.progress if feed else {}, feed.foreign if feed else None)
+        return Sent.of(self.known.sent, feed.progress if feed else {}, self.known.foreign)
 
     def results(self, stack: Stack) -> Results:
         """Sample look-ups through the readers' code, and where everything is."""
@@ -269,9 +271,12 @@ class _Flow:
         seconds = time.monotonic() - self.began_s
         return self.of.options.bounds.ending(self.watch.latest, all_sent=self._all_sent, seconds=seconds)
 
-    def _sent(self, figures: Summary) -> None:
-        self.known = self.known.with_sent(figures.topic.removeprefix(self.settings.topic_prefix), figures.document())
-        remembered.save(self.home.data, self.known)
+    def _sent(self, figures: Summary, foreign: int | None) -> None:
+        """Of a topic's thread, when it has sent all; both end at about the same time."""
+        topic = figures.topic.removeprefix(self.settings.topic_prefix)
+        with self._knowing:
+            self.known = self.known.with_sent(topic, figures.document(), foreign)
+            remembered.save(self.home.data, self.known)
 
     async def _answers(self) -> Sequence[Answer]:
         reader = build(self.settings)
@@ -279,8 +284,8 @@ class _Flow:
             queries = self.watch.best(EntityKind.QUERY, SAMPLE_QUERIES)
             products = self.watch.best(EntityKind.PRODUCT, PRODUCTS_ASKED)
             batch = await reader.batch(queries, products, products, explain=True)
-            about: list[Answer] = [*batch.products, *batch.complements]
-            return [*batch.queries, *_one_of_each([answer for answer in about if answer.status is not Status.NONE])]
+            about = _known([*batch.products, *batch.complements])
+            return [*_known(batch.queries), *_one_of_each(about)]
         finally:
             await reader.close()
 
@@ -293,6 +298,10 @@ class _Flow:
             yield "Look-up API", f"http://127.0.0.1:{self.settings.lookup_port}/openapi.json"
         yield "Logs", str(self.home.logs)
         yield "Summary", str(self.home.root / "summary.json")
+
+
+def _known(answers: Iterable[Answer]) -> list[Answer]:
+    return [answer for answer in answers if answer.status is not Status.NONE]
 
 
 def _one_of_each(answers: Sequence[Answer]) -> list[Answer]:

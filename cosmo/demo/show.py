@@ -78,6 +78,21 @@ def line_of(reading: Reading, sent: Sent, seconds: float) -> str:
     return " · ".join([*parts, *unread(reading)])
 
 
+def figures(reading: Reading, sent: Sent) -> list[str]:
+    """What this run has done, and what the home holds from whatever run: a sentence each, never mixed."""
+    after = f", the first after {reading.first_feature_s:.0f} s" if reading.first_feature_s is not None else ""
+    return [
+        f"This run: {_sent(sent.in_this_run)}, {shown(reading.learned_now)} entities learned{after}; "
+        f"memory at most {megabytes(reading.peak_rss_bytes)}.",
+        f"This home, of all runs: {_sent(sent)}, {shown(reading.pairs)} pairs released, "
+        f"{shown(reading.intents_kept)} intents kept, {shown(reading.entities)} entities with features.",
+    ]
+
+
+def _sent(sent: Sent) -> str:
+    return f"{sent.sent:,} events sent, {sum(sent.refused.values()):,} lines refused"
+
+
 def unread(reading: Reading) -> list[str]:
     """Which figures are unknown because their source does not answer, and for how long."""
     return [

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cosmo.demo import DEFAULT_PATIENCE_S
@@ -64,7 +66,13 @@ def test_young_records_that_sample_wrote_itself_do_not_hinder_the_goal() -> None
 @pytest.mark.parametrize(
     ("ending", "reading", "said"),
     [
-        (Ending.GOAL, _reading(41), "41 entities have features"),
+        (Ending.GOAL, _reading(41), "41 entities have features."),
+        (Ending.GOAL, replace(_reading(41), learned_now=41), "41 entities have features."),
+        (
+            Ending.GOAL,
+            replace(_reading(41), learned_now=16),
+            "41 entities have features, 25 of them from earlier",
+        ),
         (Ending.LIMIT, _reading(12), "12 of 40 wanted entities"),
         (Ending.LIMIT, _reading(50, waiting=3), "not all of the input is counted yet"),
         (Ending.NOTHING_LEARNED, Reading(), "No feature was to be seen 360 s after the workers began"),

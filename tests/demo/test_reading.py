@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,14 +13,18 @@ from cosmo.demo import live, remembered
 from cosmo.demo.live import LiveShow, screen
 from cosmo.demo.outcome_logs import Outcomes
 from cosmo.demo.reading import Reading, Sent, Stage
-from cosmo.demo.show import Results, line_of, queue
+from cosmo.demo.show import Results, figures, line_of, queue
 from cosmo.demo.stages import stages
 from cosmo.lag.model import GroupLag, PartitionLag, Standing
+from cosmo.produce import Summary
 from cosmo.runtime.errors import CosmoError
 from schemas.records import EntityIntent, EntityKind
 from tests.features.examples import intent
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SUMMARY = Summary(
+    topic="co-purchase", lines=8, sent=7, refused={"no_title": 1}, passed={}, waiting=0, bytes=70, seconds=1.0
+)
 FIGURES = {"lines": 110, "sent": 100, "refused": {"not_json": 6, "no_title": 4}}
 
 EMPTY = Results(answers=(), addresses=(), reading=Reading(), sent=Sent(), remaining="", serving=True, ending="")
@@ -110,6 +115,17 @@ def test_an_entity_has_the_largest_support_of_its_intents() -> None:
 def test_figures_of_an_earlier_run_stand_until_this_run_has_sent_the_topic_itself() -> None:
     sent = Sent.of({"query-purchase": FIGURES}, {}, None)
     assert (sent.lines, sent.sent, sent.refused) == (110, 100, {"not_json": 6, "no_title": 4})
+    assert sent.in_this_run.sent == 0
+
+
+def test_figures_of_this_run_and_of_the_home_are_told_apart() -> None:
+    first = {"query-purchase": FIGURES}
+    reading = Reading(pairs=9, intents_kept=474, entities=40, learned_now=25, first_feature_s=79.0)
+    of_run, of_home = figures(reading, Sent.of(first, {"co-purchase": SUMMARY}, None))
+    assert of_run.startswith("This run: 7 events sent, 1 lines refused, 25 entities learned, the first after 79 s;")
+    assert "107 events sent, 11 lines refused, 9 pairs released, 474 intents kept, 40 entities with" in of_home
+    nothing_sent, _ = figures(replace(reading, learned_now=0, first_feature_s=None), Sent.of(first, {}, None))
+    assert nothing_sent.startswith("This run: 0 events sent, 0 lines refused, 0 entities learned; memory")
 
 
 def test_a_line_says_where_everything_stands() -> None:
@@ -172,9 +188,18 @@ def _text(reading: Reading) -> str:
 
 
 def test_a_second_run_goes_on_with_the_instant_and_the_figures_of_the_first(tmp_path: Path) -> None:
-    first = remembered.recall(tmp_path, baskets=10, seed=7, now=NOW).with_sent("co-purchase", FIGURES)
+    first = remembered.recall(tmp_path, baskets=10, seed=7, now=NOW).with_sent("query-purchase", FIGURES, 12)
+    first = first.with_sent("co-purchase", FIGURES)
     remembered.save(tmp_path, first)
     assert remembered.recall(tmp_path, baskets=10, seed=7, now=NOW + timedelta(days=3)) == first
+    assert (remembered.sent(tmp_path).sent, remembered.sent(tmp_path).foreign) == (200, 12)
+
+
+def test_a_memory_in_which_nobody_noted_the_records_of_others_has_none_of_them(tmp_path: Path) -> None:
+    remembered.save(tmp_path, remembered.recall(tmp_path, baskets=10, seed=7, now=NOW).with_sent("a", FIGURES))
+    file = tmp_path / "demo.json"
+    file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "foreign"}))
+    assert (remembered.sent(tmp_path).sent, remembered.sent(tmp_path).foreign) == (100, None)
 
 
 def test_a_home_that_holds_other_input_is_not_mixed_with_this_one(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ SMALL = ("--baskets", str(BASKETS), "--seed", str(SEED), "--entities", str(ENTIT
 LIMIT_S = 180
 """On two idle cores it takes 30 s; a loaded machine gets six times that."""
 BEGUN = "The workers start"
-LOOK_UP = "why shoppers search or buy this"
+LOOK_UP = "why shoppers "
 """Offered once there is something to look up."""
 
 
@@ -100,6 +100,8 @@ def test_it_ends_when_all_is_counted_and_enough_entities_have_features(learned: 
     assert document["ending"] == "goal"
     assert document["entities_with_features"] >= ENTITIES
     assert document["waiting"]["records"]["ingest"] == 0
+    assert document["waiting"]["pairs_released"] is not None
+    assert document["waiting"]["pairs_held_back"] is not None
     assert 0 < document["seconds_to_first_feature"] <= document["seconds"]
     assert document["entities_learned_in_this_run"] == document["entities_with_features"]
     assert document["unread"] == {}
@@ -134,6 +136,8 @@ def test_a_second_run_on_a_terminal_sends_nothing_twice_and_serves_until_ctrl_c(
     second = json.loads((learned.home / "summary.json").read_text())
     assert second["events"]["by_topic"] == learned.document["events"]["by_topic"]
     assert second["dead_letters"] == learned.document["dead_letters"]
+    assert second["events"]["foreign_undecodable"] == learned.document["events"]["foreign_undecodable"]
+    assert "This run: 0 events sent" in terminal.text
     learned_now, first_s = second["entities_learned_in_this_run"], second["seconds_to_first_feature"]
     assert (first_s is None) == (not learned_now)
 
