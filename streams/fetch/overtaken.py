@@ -24,8 +24,9 @@ class Overtaken:
         group has read on."""
 
     def refused(self, key: Partition, offset: int) -> None:
-        """The partition has no such offset any more, or not yet."""
-        self._refused[key] = offset
+        """The partition has no such offset any more, or not yet. Deletion may go on, so that where the log began when
+        the consumer asked is refused as well: it counts from the first."""
+        self._refused[key] = min(offset, self._refused.get(key, offset))
 
     def answered(self, key: Partition, offset: int) -> None:
         """The partition is read from here."""

@@ -14,6 +14,7 @@ from streams.fetch.overtaken import Overtaken
         ([("answered", 0), ("answered", 50)], 0),
         ([("refused", 10), ("answered", 60), ("answered", 80)], 50),
         ([("refused", 10), ("refused", 10), ("answered", 60)], 50),
+        ([("refused", 10), ("refused", 40), ("answered", 60)], 50),
         ([("refused", 100), ("answered", 0)], 0),
         ([("refused", 10), ("forget", 0), ("answered", 900)], 0),
         ([("refused", 10), ("answered", 60), ("refused", 10), ("answered", 60)], 50),
@@ -21,7 +22,7 @@ from streams.fetch.overtaken import Overtaken
         ([("refused", 10), ("answered", 60), ("refused", 60), ("answered", 0), ("refused", 5), ("answered", 9)], 54),
     ],
     ids=[
-        *("a hole", "deleted", "asked twice", "made anew", "another's meanwhile"),
+        *("a hole", "deleted", "asked twice", "deleted twice", "made anew", "another's meanwhile"),
         *("sought back", "sought back in a rebalance", "made anew and deleted"),
     ],
 )
