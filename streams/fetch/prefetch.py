@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka.consumer.fetcher import READ_COMMITTED, FetchError
 from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.structs import TopicPartition
 
 from cosmo.runtime.errors import StopWorker
 from cosmo.runtime.logs import at
@@ -104,11 +105,21 @@ class Held:
         self.cut.append(Fetched(parts[-1], batches[-1].next_offset, lease))
 
 
+class Refused:
+    """Stands where a response would, of a partition whose next offset was deleted, so that aiokafka asks for none."""
+
+    def calculate_backoff(self) -> float:
+        """As aiokafka asks of each response that waits: nobody else need wait for this one."""
+        return 0.0
+
+
 class Tap:
     """aiokafka's client, with each fetch response kept aside as it came, by partition."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, defers: Callable[[tuple[str, int], int], bool]) -> None:
+        """``defers`` is told of each offset refused, and whether aiokafka must not hear of it yet."""
         self._client = client
+        self._defers = defers
         self.responses: dict[Any, Response] = {}
         self.overtaken = Overtaken()
         self.ends: dict[tuple[str, int], tuple[int, int]] = {}
@@ -123,20 +134,21 @@ class Tap:
         if isinstance(request, FetchRequest):
             asked = {(topic, number): offset for topic, parts in request.topics for number, offset, _ in parts}
             for topic, partitions in response.topics or ():
-                for number, error_code, end, *told, data in partitions:
-                    key = topic, number
-                    self._note(key, asked[key], error_code, told, data)
-                    if error_code == 0:
-                        self.ends[key] = told[0], end
+                partitions[:] = [one for one in partitions if self._note((topic, one[0]), asked[topic, one[0]], one)]
         return response
 
-    def _note(self, key: tuple[str, int], offset: int, error_code: int, told: list[Any], data: bytes) -> None:
+    def _note(self, key: tuple[str, int], offset: int, answer: Any) -> bool:
+        """Whether aiokafka is to hear of the answer."""
+        _, error_code, end, *told, data = answer
         if error_code == OffsetOutOfRangeError.errno:
             self.overtaken.refused(key, offset)
-        elif error_code == 0:
+            return not self._defers(key, offset)
+        if error_code == 0:
             self.overtaken.answered(key, offset)
+            self.ends[key] = told[0], end
             if data:
                 self.responses[key] = Response(offset, _aborted(told), data)
+        return True
 
 
 def _aborted(told: Collection[Any]) -> Aborted:
@@ -148,7 +160,7 @@ class Prefetch:
     """Hands over one fetch after another from responses that are taken as soon as they have come."""
 
     def __init__(self, fetcher: Any, *, most: int, check_crcs: bool) -> None:
-        fetcher._client = self._tap = Tap(fetcher._client)
+        fetcher._client = self._tap = Tap(fetcher._client, self._defer)
         self.overtaken, self.ends = self._tap.overtaken, self._tap.ends
         fetcher._fetch_max_wait_ms = MAX_WAIT_MS
         fetcher._isolation_level = READ_COMMITTED
@@ -181,19 +193,37 @@ class Prefetch:
             else:
                 waiter.cancel()
 
+    def _defer(self, key: tuple[str, int], offset: int) -> bool:
+        """Whether something is held that ends at the refused offset. aiokafka would go to where the log begins now,
+        which voids what is held; it asks again, and hears of it, when all of that has been handed over."""
+        tp = TopicPartition(*key)
+        held = self._held.get(tp)
+        if held is None or held.end != offset or not self._valid(tp, held):
+            return False
+        self._fetcher._records.setdefault(tp, Refused())
+        return True
+
     def _take(self) -> None:
         """Take the responses of partitions that run out, upon which the fetcher asks for their next."""
         self._held = {tp: held for tp, held in self._held.items() if self._valid(tp, held)}
         for tp, result in list(self._fetcher._records.items()):
-            held = self._held.get(tp)
-            if held is None or len(held.batches) + len(held.cut) < HELD_BATCHES:
-                if isinstance(result, FetchError) and self._held:
-                    continue  # raised when there is nothing else to hand over
-                del self._fetcher._records[tp]
-                self._fetcher._notify(self._fetcher._wait_consume_future)
-                if isinstance(result, FetchError):
-                    result.check_raise()
+            if self._waits(tp, result):
+                continue
+            del self._fetcher._records[tp]
+            self._fetcher._notify(self._fetcher._wait_consume_future)
+            if isinstance(result, FetchError):
+                result.check_raise()
+            if not isinstance(result, Refused):
                 self._take_one(tp, result)
+
+    def _waits(self, tp: Any, result: Any) -> bool:
+        """Whether it is too early for the result: an error is raised when there is nothing else to hand over."""
+        if isinstance(result, FetchError):
+            return bool(self._held)
+        held = self._held.get(tp)
+        if held is None:
+            return False
+        return isinstance(result, Refused) or len(held.batches) + len(held.cut) >= HELD_BATCHES
 
     def _take_one(self, tp: Any, result: Any) -> None:
         """Void when the position was moved meanwhile; then the fetcher asks again."""

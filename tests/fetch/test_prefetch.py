@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
+from aiokafka.consumer.fetcher import FetchResult, OffsetResetStrategy, PartitionRecords
 from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
@@ -18,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosmo.runtime.errors import StopWorker
+from cosmo.runtime.metrics import counter
 from streams.fetch.batches import Batch, parse, split
 from streams.fetch.budget import MemoryBudget
 from streams.fetch.prefetch import Prefetch
@@ -30,14 +32,17 @@ HEAD_BYTES = 61
 
 
 class ScriptedBroker:
-    """A client whose brokers answer every fetch from one log."""
+    """A client whose brokers answer every fetch from one log, and refuse what lies before its start."""
 
     def __init__(self, log: bytes) -> None:
         self.log = log
+        self.start = 0
         self.aborted: list[tuple[int, int]] | None = None
 
     async def send(self, node_id: int, request: Any, **_: Any) -> Any:
         ((_, ((_, offset, _),)),) = request.topics
+        if offset < self.start:
+            return Response([(TP.topic, [(TP.partition, OffsetOutOfRangeError.errno, -1, -1, 0, None, -1, b"")])])
         at = 0
         for found in split(self.log, check_crcs=False):
             if found.next_offset > offset:
@@ -92,10 +97,21 @@ class ScriptedFetcher:
         offset = self.state.position
         request = FetchRequest(0, 1, 1 << 20, 0, [(TP.topic, [(TP.partition, offset, 1 << 20)])])
         response = await self._client.send(0, request)
-        data = response.topics[0][1][0][-1]
-        if data:
+        ((_, answers),) = response.topics
+        for _, error_code, *_, data in answers:
+            self._answered(offset, error_code, data)
+
+    def _answered(self, offset: int, error_code: int, data: bytes) -> None:
+        if error_code == OffsetOutOfRangeError.errno:
+            self.begin_anew()
+        elif data:
             records = PartitionRecords(TP, MemoryRecords(data), None, offset, None, None, True, 0)
             self._records[TP] = FetchResult(TP, assignment=self.assignment, partition_records=records, backoff=0)
+
+    def begin_anew(self) -> None:
+        """Where the log begins now."""
+        self.state.await_reset(OffsetResetStrategy.EARLIEST)
+        self.state.reset_to(self._client.start)
 
 
 Action = tuple[str, int]
@@ -137,6 +153,87 @@ def test_hand_overs_follow_the_position_without_a_gap(
 ) -> None:
     """Whatever was read ahead when the position moves (seek, revocation and return) is void."""
     asyncio.run(play(*log, script, most))
+
+
+def singly(count: int) -> bytes:
+    """A log of as many records, each in a batch of its own."""
+    return b"".join(batch([RawRecord(offset, 0, None, b"v")]) for offset in range(count))
+
+
+async def offsets(prefetch: Prefetch) -> list[int]:
+    """Of the next hand-over."""
+    return [record.offset for fetched in (await prefetch.next({TP}, 0.0)).values() for record in fetched.records]
+
+
+async def outrun(rounds: list[tuple[int, int, int]], most: int) -> None:
+    fetcher = ScriptedFetcher(b"")
+    broker, written = fetcher._client, 0
+    prefetch = Prefetch(fetcher, most=most, check_crcs=True)
+    told = counter("cosmo_deleted_unread_total").labels(TP.topic, TP.partition)._value
+    before = told.get()
+    seen: list[int] = []
+    for more, deleted, taken in [*rounds, (1, 0, 0), *[(0, 0, 1)] * (6 * len(rounds) + 6)]:
+        written += more
+        broker.log, broker.start = singly(written), min(broker.start + deleted, written)
+        await fetcher.respond()
+        for _ in range(taken):
+            seen += await offsets(prefetch)
+    assert seen == sorted(set(seen))
+    assert len(seen) + told.get() - before == written
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 3)), max_size=10),
+    st.integers(1, 3),
+)
+def test_each_record_is_handed_over_or_told_as_deleted_unread(rounds: list[tuple[int, int, int]], most: int) -> None:
+    """However fast they are written, deleted and taken."""
+    asyncio.run(outrun(rounds, most))
+
+
+async def overtaken() -> tuple[ScriptedFetcher, Prefetch]:
+    """Of thirty records, the first is handed over, nine are held, and what follows them was deleted."""
+    fetcher = ScriptedFetcher(singly(10))
+    broker = fetcher._client
+    prefetch = Prefetch(fetcher, most=1, check_crcs=True)
+    await fetcher.respond()
+    assert await offsets(prefetch) == [0]
+    broker.log, broker.start = singly(30), 20
+    await fetcher.respond()
+    return fetcher, prefetch
+
+
+async def test_what_is_held_is_handed_over_before_it_goes_on_behind_what_was_deleted() -> None:
+    fetcher, prefetch = await overtaken()
+    assert [await offsets(prefetch) for _ in range(9)] == [[offset] for offset in range(1, 10)]
+    assert await offsets(prefetch) == []  # aiokafka asks again
+    await fetcher.respond()  # is told this time, and begins anew
+    await fetcher.respond()
+    assert await offsets(prefetch) == [20]
+
+
+async def test_who_is_refused_is_not_asked_again_before_all_that_is_held_is_handed_over() -> None:
+    fetcher, prefetch = await overtaken()
+    assert TP in fetcher._records
+    for _ in range(8):
+        await prefetch.next({TP}, 0.0)
+        assert TP in fetcher._records
+
+
+@pytest.mark.parametrize("move", ["seek", "beginning", "reassign"])
+async def test_what_is_held_is_void_when_the_position_is_moved_after_what_follows_was_deleted(move: str) -> None:
+    fetcher, prefetch = await overtaken()
+    match move:
+        case "seek":
+            fetcher.state.seek(25)
+        case "beginning":
+            fetcher.begin_anew()
+        case _:
+            fetcher.assign(25)
+    assert await offsets(prefetch) == []
+    await fetcher.respond()
+    assert await offsets(prefetch) == [20 if move == "beginning" else 25]
 
 
 async def test_nothing_is_taken_of_a_partition_that_is_not_asked_for() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -68,6 +70,19 @@ class RecordingHandler:
                 await self.changed.wait()
 
 
+class SteppingHandler(RecordingHandler):
+    """Has room for one more fetch at each step, and for all in the end."""
+
+    def __init__(self) -> None:
+        super().__init__(at_once)
+        self.steps = asyncio.Semaphore(0)
+
+    async def handle(self, fetch: Fetch) -> Awaitable[None]:
+        kept = await super().handle(fetch)
+        await self.steps.acquire()
+        return kept
+
+
 async def at_once(_: Fetch) -> None:
     pass
 
@@ -101,6 +116,32 @@ def fill_batch(settings: Settings, values: list[bytes]) -> None:
     for value in values:
         producer.produce(topic(settings), value=value, partition=0)
     assert producer.flush(30.0) == 0
+
+
+def fill_singly(settings: Settings, count: int) -> None:
+    """As many batches of one record each, of partition 0; ten fill a fetch of 100 kB."""
+    producer = Producer(client_config(settings) | {"linger.ms": 0})
+    for _ in range(count):
+        producer.produce(topic(settings), value=os.urandom(10_000), partition=0)
+        assert producer.flush(30.0) == 0
+
+
+def more_than(seen: list[tuple[int, int]], count: int) -> bool:
+    return len(seen) > count
+
+
+async def read_ahead(running: Worker) -> None:
+    """Until nothing more is asked of partition 0, because an answer waits for room."""
+    fetcher = running.app.consumer._thread._ensure_consumer()._fetcher
+    async with asyncio.timeout(BOUND_S):
+        while (topic(running.settings), 0) not in fetcher._records:  # noqa: ASYNC110 - aiokafka tells nobody
+            await asyncio.sleep(0.02)
+
+
+def delete_up_to(settings: Settings, offset: int) -> None:
+    brokers = admin(settings)  # held: its futures fail when it is collected
+    at = TopicPartition(topic(settings), 0, offset)
+    brokers.delete_records([at])[at].result(BOUND_S)
 
 
 def in_transaction(settings: Settings) -> Producer:
@@ -226,8 +267,7 @@ async def test_retention_that_overtakes_a_group_is_told(ready: Settings, caplog:
     settings = quick(ready, topic_partitions=1)
     fill(settings, 100)
     skip_to(settings, 10)
-    brokers = admin(settings)  # held: its futures fail when it is collected
-    brokers.delete_records([TopicPartition(topic(settings), 0, 60)])[TopicPartition(topic(settings), 0)].result(BOUND_S)
+    delete_up_to(settings, 60)
     handler = RecordingHandler(at_once)
     running = worker(settings, handler)
     task = asyncio.create_task(running.run())
@@ -239,6 +279,31 @@ async def test_retention_that_overtakes_a_group_is_told(ready: Settings, caplog:
     (told,) = [record.getMessage() for record in caplog.records if "deleted before" in record.getMessage()]
     assert "10" in told
     assert "60" in told
+
+
+async def test_what_was_fetched_before_it_was_deleted_is_handed_over_all_the_same(ready: Settings) -> None:
+    """Retention overtakes a worker that has no room. What it holds already is as good as ever, and the rest is told."""
+    settings = quick(ready, topic_partitions=1, fetch_bytes=100_000, fetch_records=1)
+    fill_singly(settings, 100)
+    handler = SteppingHandler()
+    running = worker(settings, handler)
+    task = asyncio.create_task(running.run())
+    await handler.until(lambda: handler.seen == [(0, 0)])
+    await read_ahead(running)
+    delete_up_to(settings, 60)
+    while handler.seen[-1] < (0, 60):
+        await read_ahead(running)
+        handler.steps.release()
+        await handler.until(partial(more_than, handler.seen, len(handler.seen)))
+    for _ in range(100):
+        handler.steps.release()
+    await handler.until(lambda: handler.seen[-1] == (0, 99))
+    running.request_stop()
+    await task
+    held = len(handler.seen) - 40
+    assert held > 10
+    assert [offset for _, offset in handler.seen] == [*range(held), *range(60, 100)]
+    assert counter("cosmo_deleted_unread_total").labels(topic(settings), 0)._value.get() == 60 - held
 
 
 async def test_a_later_fetch_that_ends_first_is_not_committed_past_an_earlier_one(ready: Settings) -> None:
