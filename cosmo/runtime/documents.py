@@ -30,8 +30,7 @@ def metrics_page() -> str:
     return _page(
         "Metrics",
         "What `/metrics` of each process exports, in base units, beside the usual `process_*` of CPU, memory "
-        "and files. `lookup` is `cosmo lookup serve`, `lag` is `cosmo lag serve`, the others are the workers. Written "
-        "by `cosmo docs metrics`.",
+        "and files. `lookup` is `cosmo lookup serve`, the others are the workers. Written by `cosmo docs metrics`.",
         ("Metric", "Kind", "Unit", "Labels", "Processes", "What it says"),
         [_metric(definition) for definition in METRICS],
     )

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
 Kind = Literal["counter", "gauge", "histogram"]
-Process = Literal["ingest", "sample", "infer", "materialize", "lookup", "lag"]
+Process = Literal["ingest", "sample", "infer", "materialize", "lookup"]
 
 WORKERS: tuple[Process, ...] = ("ingest", "sample", "infer", "materialize")
-EVERY: tuple[Process, ...] = (*WORKERS, "lookup", "lag")
+EVERY: tuple[Process, ...] = (*WORKERS, "lookup")
 
 FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """From one Redis read to one produce to a busy broker."""
@@ -50,6 +51,7 @@ METRICS: tuple[MetricDef, ...] = (
         name="cosmo_progress_age_seconds",
         kind="gauge",
         unit="seconds",
+        processes=WORKERS,
         doc="Time since the slowest part of this process last moved or had nothing to do; /healthz judges by it.",
     ),
     # --- the stream: fetch, handle, produce, ack, commit ---
@@ -118,14 +120,6 @@ METRICS: tuple[MetricDef, ...] = (
         labels=("topic", "partition"),
         processes=WORKERS,
         doc="Offsets that retention deleted before this process had read them; whatever they held was not counted.",
-    ),
-    MetricDef(
-        name="cosmo_produce_confirm_seconds",
-        kind="histogram",
-        unit="seconds",
-        labels=("topic",),
-        processes=(*WORKERS, "lookup"),
-        doc="From handing a record to the producer until the broker has confirmed it.",
     ),
     # --- ingest ---
     MetricDef(
@@ -365,12 +359,13 @@ METRICS: tuple[MetricDef, ...] = (
         processes=("lookup",),
         doc="Answers by status (fresh, stale, pending, none, damaged), or unavailable: Redis did not answer.",
     ),
-    # --- lag ---
 )
 
 REGISTRY = CollectorRegistry()
 """What /metrics exposes: this process's metrics, and its CPU, memory and file descriptors under their usual names."""
 ProcessCollector(registry=REGISTRY)
+# A series of its own beside each counter and histogram would only say when it began.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _BY_NAME = {definition.name: definition for definition in METRICS}
 
@@ -394,6 +389,11 @@ def histogram(name: str) -> Histogram:
     """The histogram of that name; the same object on every call."""
     definition = _definition(name, "histogram")
     return Histogram(definition.name, definition.doc, definition.labels, registry=REGISTRY, buckets=definition.buckets)
+
+
+def tell_build(process: str) -> None:
+    """Export which version of which process this is."""
+    gauge("cosmo_build_info").labels(version("cosmo-streams"), process).set(1)
 
 
 def _definition(name: str, kind: Kind) -> MetricDef:

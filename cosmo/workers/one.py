@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from importlib import import_module
 
-from cosmo.runtime import health, logs, memory
+from cosmo.runtime import health, logs, memory, metrics
 from cosmo.runtime.errors import CosmoError
 from cosmo.runtime.last_resort import LastResort
 from cosmo.runtime.settings import Settings
@@ -84,6 +84,7 @@ async def _run(process: str, settings: Settings, last_resort: LastResort) -> Non
         stopping.set()
         last_resort.arm()
 
+    metrics.tell_build(process)
     with health.serve(settings.worker_port or PORTS[process], progress, host=settings.listen_host) as address:
         log.info("metrics and health are served", address=address)
         async with ConfirmingProducer(settings) as producer:

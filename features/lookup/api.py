@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 
 from cosmo.runtime import health, logs
 from cosmo.runtime.errors import CosmoError
-from cosmo.runtime.metrics import REGISTRY, counter, gauge, histogram
+from cosmo.runtime.metrics import REGISTRY, counter, histogram, tell_build
 from features.errors import DamagedRow
 from features.lookup.answers import (
     Answer,
@@ -128,7 +128,7 @@ def create(reader: Reader, *, max_keys: int) -> FastAPI:
         docs_url=None,  # it would load scripts from elsewhere
         redoc_url=None,
     )
-    gauge("cosmo_build_info").labels(version("cosmo-streams"), "lookup").set(1)
+    tell_build("lookup")
     _handle_errors(app)
     _add_lookups(app, reader, max_keys)
     _add_probes(app, reader)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from prometheus_client import generate_latest
 
 from cosmo.runtime import metrics
 
+ROOT = Path(__file__).parents[2]
 UNIT_SUFFIX = {"seconds": "_seconds", "bytes": "_bytes"}
 
 
@@ -48,3 +50,24 @@ def test_a_histogram_has_the_buckets_of_its_definition() -> None:
     metrics.histogram("cosmo_fetch_seconds").labels(topic="t").observe(0.2)
     page = generate_latest(metrics.REGISTRY).decode()
     assert 'cosmo_fetch_seconds_bucket{le="0.25",topic="t"} 1.0' in page
+
+
+def test_no_series_is_exported_beside_those_of_the_list() -> None:
+    known = set()
+    for definition in metrics.METRICS:
+        accessor = getattr(metrics, definition.kind)
+        series = accessor(definition.name)
+        if definition.labels:
+            series.labels(*definition.labels)
+        parts = ("_bucket", "_count", "_sum") if definition.kind == "histogram" else ("",)
+        known |= {definition.name + part for part in parts}
+    exported = {sample.name for family in metrics.REGISTRY.collect() for sample in family.samples}
+    assert {name for name in exported if name.startswith("cosmo_")} == known
+
+
+def test_every_metric_of_the_list_is_measured_somewhere() -> None:
+    """A row of docs/metrics.md that no process exports sends somebody looking for it at night."""
+    packages = [ROOT / name for name in ("cosmo", "features", "inference", "streams")]
+    sources = "".join(path.read_text() for package in packages for path in package.rglob("*.py"))
+    measured = set(re.findall(r'\b(?:counter|gauge|histogram)\(\s*"(cosmo_\w+)"', sources))
+    assert {definition.name for definition in metrics.METRICS} == measured
