@@ -30,9 +30,10 @@ def lag(
 ) -> None:
     """Show how far each consumer group is behind, in records and in seconds, also when it is dead.
 
-    Seconds are the age of the oldest record not yet committed, read from the log. A dash is unknown, and ≥ stands where
-    only a part could be read. Exits 1 when the brokers did not tell everything, or know no group of a name that was
-    given; what they told is shown all the same.
+    Seconds are the age of the oldest record not yet committed, read from the log. Where one of our groups has committed
+    nothing, the whole log waits; where another group begins there, only that group knows. A dash is unknown, and ≥
+    stands where only a part is known. Exits 1 when the brokers did not tell everything, or know no group of a name that
+    was given; what they told is shown all the same.
 
     Examples: cosmo lag    cosmo lag --partitions --group 'cosmo-in*'    cosmo lag --json
     """

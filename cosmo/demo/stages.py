@@ -7,7 +7,7 @@ from typing import Protocol
 
 from cosmo.demo.partitions import Listing, partitions_of
 from cosmo.demo.reading import Stage
-from cosmo.lag.model import GroupLag, PartitionLag, Standing
+from cosmo.lag.model import GroupLag, Standing
 from cosmo.runtime.deadline import Deadline
 from streams import topics
 from streams.kafka.lag import OffsetReader, end_offsets
@@ -50,8 +50,8 @@ def _stage(process: str, group: GroupLag | None, ends: Mapping[str, int], entiti
         taken=None if group is None else _committed(group),
         given=ends.get(WRITES[process].name) if process in WRITES else entities,
         refused=dead + rejected if ends else None,
-        lag=None if group is None else _waiting(group),
-        lag_s=None if group is None else _oldest_s(group),
+        lag=None if group is None else group.records,
+        lag_s=None if group is None else group.seconds,
     )
 
 
@@ -60,24 +60,3 @@ def _committed(group: GroupLag) -> int | None:
     if any(one.committed_offset is None and one.standing is Standing.UNREADABLE for one in group.partitions):
         return None
     return sum(partition.committed_offset or 0 for partition in group.partitions)
-
-
-def _waiting(group: GroupLag) -> int | None:
-    waiting = [_waiting_in(partition) for partition in group.partitions]
-    known = [records for records in waiting if records is not None]
-    return sum(known) if len(known) == len(waiting) else None
-
-
-def _waiting_in(partition: PartitionLag) -> int | None:
-    """Unlike `cosmo lag`, a partition without a commit counts whole: our groups begin at the beginning."""
-    if partition.log_end_offset is None or partition.standing is Standing.UNREADABLE:
-        return None
-    return max(0, partition.log_end_offset - max(partition.committed_offset or 0, partition.log_start_offset or 0))
-
-
-def _oldest_s(group: GroupLag) -> float | None:
-    """The age of the oldest record that waits, 0 where none does. Unknown as soon as one partition's is: nothing was
-    committed there yet, or nobody read its oldest record, which may be older than all others."""
-    ages = [0.0 if _waiting_in(partition) == 0 else partition.seconds for partition in group.partitions]
-    known = [age for age in ages if age is not None]
-    return max(known, default=0.0) if len(known) == len(ages) else None

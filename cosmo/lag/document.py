@@ -10,9 +10,9 @@ from cosmo.lag.model import GroupLag
 
 
 def as_document(taken_at: datetime, lags: tuple[GroupLag, ...]) -> dict[str, Any]:
-    """What ``cosmo lag --json`` prints: ``records`` and ``seconds`` are null where nobody can know them, and
-    ``complete`` is false where the brokers did not tell everything; each ``problem`` says what."""
-    complete = not any(one.problems for one in lags)
+    """What ``cosmo lag --json`` prints: ``records`` and ``seconds`` are null where nobody can know them;
+    ``complete`` is false where one is null or the brokers left a question open. ``problem`` or ``note`` says why."""
+    complete = all(one.complete for one in lags)
     return {"taken_at": taken_at.isoformat(), "complete": complete, "groups": [_group(one) for one in lags]}
 
 

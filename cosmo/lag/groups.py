@@ -9,7 +9,8 @@ from streams import topics
 
 
 def our_groups(prefix: str) -> dict[str, tuple[str, ...]]:
-    """Each worker's group and the topics it reads, by full name. Known before any of them has ever run."""
+    """Each worker's group and the topics it reads, by full name. Known before any of them has ever run, as is
+    that it begins at the beginning of a partition on which it has committed nothing."""
     return {
         topics.group(process, prefix): tuple(f"{prefix}{topic.name}" for topic in read)
         for process, read in topics.CONSUMED.items()

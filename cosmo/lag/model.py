@@ -26,7 +26,8 @@ class PartitionReading:
 
     Log offsets are None where they did not answer. ``stable_offset`` is where the first open transaction begins, or the
     end: nobody reads on from there before it has ended. ``committed_offset`` is None where nothing was committed, or,
-    with ``commit_known`` False, where nobody said. ``exists``: whether there is such a topic.
+    with ``commit_known`` False, where nobody said. ``exists``: whether there is such a topic. ``from_beginning``:
+    without a commit the group begins at the first record there is; of a group that is not ours nobody can know where.
     """
 
     topic: str
@@ -40,6 +41,16 @@ class PartitionReading:
     commit_known: bool = True
     exists: bool = True
     stable_offset: int | None = None
+    from_beginning: bool = False
+
+    @property
+    def position(self) -> int | None:
+        """The first offset that the group has still to read, as far as it is there; None where nobody knows."""
+        if self.log_start_offset is None or not self.commit_known:
+            return None
+        if self.committed_offset is None:
+            return self.log_start_offset if self.from_beginning else None
+        return max(self.log_start_offset, self.committed_offset)
 
     @property
     def held_back(self) -> int:
@@ -83,10 +94,11 @@ class Standing(StrEnum):
 class PartitionLag:
     """Lag of one group on one partition. ``records`` and ``seconds`` are None where nobody can know them.
 
-    ``records`` counts offsets from the oldest record not committed to the end of the log: in a compacted topic an upper
-    bound. ``seconds`` is the age of that record by its own timestamp. ``deleted_unread`` counts offsets that retention
-    removed before the group read them, ``held_back`` those that an open transaction lets nobody read. ``problem`` is
-    what the brokers did not tell; ``note`` has it too, for people.
+    ``records`` counts offsets from the oldest record not committed to the end of the log (in a compacted topic an upper
+    bound); where one of our groups has no commit, that is the whole log. ``seconds`` is the age of that record by its
+    own timestamp. ``deleted_unread`` counts offsets that retention removed before the group read them, ``held_back``
+    those that an open transaction lets nobody read. ``problem`` is what the brokers did not tell; ``note`` has it too,
+    for people.
     """
 
     topic: str
@@ -106,8 +118,8 @@ class PartitionLag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """The lag of several partitions together. Where not all of it could be read, ``records`` and ``seconds`` are the
-    least that they can be; None where nothing is known."""
+    """The lag of several partitions together. Where not all of it is known, ``records`` and ``seconds`` are the least
+    that they can be; None where nothing is known."""
 
     records: int | None
     seconds: float | None
@@ -116,23 +128,21 @@ class Total:
 
     @classmethod
     def of(cls, partitions: tuple[PartitionLag, ...]) -> Total:
-        """A partition without a commit, or of a topic that does not exist, has no lag and hides none."""
+        """What is not known of a partition may be any number: a group may wait there for what nobody counted."""
         records = [one.records for one in partitions if one.records is not None]
         seconds = [one.seconds for one in partitions if one.seconds is not None]
-        readable = all(one.standing is not Standing.UNREADABLE for one in partitions)
-        aged = all(one.seconds is not None for one in partitions if one.standing is Standing.BEHIND)
         return cls(
             records=sum(records) if records else None,
             seconds=max(seconds, default=None),
-            all_records=readable,
-            all_seconds=readable and aged,
+            all_records=len(records) == len(partitions),
+            all_seconds=len(seconds) == len(partitions),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupLag:
-    """Lag of a group: the sum of its partitions' records and the age of the oldest; None as soon as a part of it could
-    not be read, since it would look like all of it."""
+    """Lag of a group: the sum of its partitions' records and the age of the oldest; None as soon as a part of it is not
+    known, since it would look like all of it."""
 
     group: str
     state: str
@@ -151,6 +161,11 @@ class GroupLag:
     @property
     def seconds(self) -> float | None:
         return self.total.seconds if self.total.all_seconds else None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every figure is known, those of its partitions as well."""
+        return not self.problems and self.records is not None and self.seconds is not None
 
     @property
     def exists(self) -> bool:

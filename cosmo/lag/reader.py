@@ -99,7 +99,7 @@ class LagReader:
             state=members.state,
             members=members.count,
             partitions=tuple(
-                _unread(topic, number, members, commits, topics.get(topic))
+                _unread(topic, number, members, commits, topics.get(topic), ours=name in self._ours)
                 for topic in counted
                 for number in (topics[topic].partitions if topic in topics else ()) or (0,)
             ),
@@ -149,7 +149,13 @@ def _log(config: Mapping[str, Any], isolation: str) -> Consumer:
 
 
 def _unread(
-    topic: str, number: int, members: brokers.Members, commits: brokers.Commits, known: brokers.Topic | None
+    topic: str,
+    number: int,
+    members: brokers.Members,
+    commits: brokers.Commits,
+    known: brokers.Topic | None,
+    *,
+    ours: bool,
 ) -> PartitionReading:
     """A partition before its log was looked at."""
     at = topic, number
@@ -164,6 +170,7 @@ def _unread(
         owner=members.owners.get(at, ""),
         problem=(known.problem if known else "") or untold,
         exists=known is not None,
+        from_beginning=ours,
     )
 
 
@@ -197,7 +204,7 @@ def _bounded(
 
 def _next_position(reading: PartitionReading) -> Position | None:
     """Where to look for the oldest record not committed; None where there is nothing to look for."""
-    start, end, committed = reading.log_start_offset, reading.log_end_offset, reading.committed_offset
-    if start is None or end is None or committed is None or max(start, committed) >= end:
+    end, position = reading.log_end_offset, reading.position
+    if end is None or position is None or position >= end:
         return None
-    return reading.topic, reading.partition, max(start, committed)
+    return reading.topic, reading.partition, position

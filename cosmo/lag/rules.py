@@ -39,22 +39,24 @@ def standing(reading: PartitionReading) -> Standing:
     2. The log's bounds are unknown, or, of a log that is not empty, what was committed: unreadable. An answer that did
        not come is not the same as no commit.
     3. The log is empty: current, committed or not.
-    4. Nothing was ever committed: no commit yet. The whole log is no lag; the group may mean to begin at its end.
+    4. Nothing was committed, and the group is not ours: no commit yet. It may mean to begin at the beginning of the log
+       or at its end, so its lag is unknown. Our groups begin at the beginning: to them the next rules apply as if they
+       had committed where the log begins, and the whole log waits.
     5. The commit is at the end of the log, or beyond it because the topic was made anew: current.
     6. The log was read from the commit to its end and held nothing (compaction, aborted transactions): current. What an
        open transaction holds back is something, so it must be known that none is open.
     7. Anything else is behind.
     """
-    start, end, committed = reading.log_start_offset, reading.log_end_offset, reading.committed_offset
+    start, end, position = reading.log_start_offset, reading.log_end_offset, reading.position
     if not reading.exists:
         return Standing.NO_TOPIC
     if start is None or end is None or (start < end and not reading.commit_known):
         return Standing.UNREADABLE
     if start >= end:
         return Standing.CURRENT
-    if committed is None:
+    if position is None:
         return Standing.NO_COMMIT
-    if committed >= end or (reading.oldest == "nothing" and reading.stable_offset is not None):
+    if position >= end or (reading.oldest == "nothing" and reading.stable_offset is not None):
         return Standing.CURRENT
     return Standing.BEHIND
 
@@ -88,7 +90,7 @@ def _figures(reading: PartitionReading, where: Standing, now: datetime) -> tuple
         return None, None
     end = reading.log_end_offset or 0
     if not isinstance(reading.oldest, OldestRecord):
-        return end - max(reading.committed_offset or 0, reading.log_start_offset or 0), None
+        return end - (reading.position or 0), None
     # A record may have come, and been read by us, after the end was asked for: at least that one waits.
     return max(1, end - reading.oldest.offset), _age_s(reading.oldest, now)
 
@@ -104,6 +106,8 @@ def _notes(reading: PartitionReading, where: Standing, deleted: int) -> Iterator
         yield "the topic does not exist"
     if where is Standing.NO_COMMIT:
         yield f"no commit yet; {end - start:,} in the log"
+    if where is Standing.BEHIND and reading.committed_offset is None:
+        yield "no commit yet: all of the log waits"
     if where is Standing.CURRENT and (reading.committed_offset or 0) > end:
         yield "commit beyond the end of the log; was the topic made anew?"
     if isinstance(reading.oldest, OldestRecord) and reading.oldest.timestamp is None:

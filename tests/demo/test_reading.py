@@ -15,7 +15,8 @@ from cosmo.demo.outcome_logs import Outcomes
 from cosmo.demo.reading import Reading, Sent, Stage
 from cosmo.demo.show import Results, figures, line_of, queue
 from cosmo.demo.stages import stages
-from cosmo.lag.model import GroupLag, PartitionLag, Standing
+from cosmo.lag.model import GroupLag, OldestRecord, PartitionLag, PartitionReading
+from cosmo.lag.rules import partition_lag
 from cosmo.produce import Summary
 from cosmo.runtime.errors import CosmoError
 from schemas.records import EntityIntent, EntityKind
@@ -30,20 +31,22 @@ FIGURES = {"lines": 110, "sent": 100, "refused": {"not_json": 6, "no_title": 4}}
 EMPTY = Results(answers=(), addresses=(), reading=Reading(), sent=Sent(), remaining="", serving=True, ending="")
 
 
-def _partition(topic: str, *, committed: int | None, start: int, end: int | None) -> PartitionLag:
-    return PartitionLag(
+def _partition(
+    topic: str, *, committed: int | None, start: int, end: int | None, oldest_age_s: float | None = None
+) -> PartitionLag:
+    """As `cosmo lag` sees it of one of our groups; without ``oldest_age_s`` nobody read its oldest record in time."""
+    at = max(start, committed or 0)
+    when = None if oldest_age_s is None else NOW - timedelta(seconds=oldest_age_s)
+    reading = PartitionReading(
         topic=topic,
         partition=0,
-        standing=Standing.BEHIND,
-        records=None,
-        seconds=None,
         committed_offset=committed,
         log_start_offset=start,
         log_end_offset=end,
-        deleted_unread=0,
-        owner="",
-        note="",
+        oldest=OldestRecord(offset=at, timestamp=when) if when and end and at < end else "unread",
+        from_beginning=True,
     )
+    return partition_lag(reading, NOW)
 
 
 def _group(name: str, *partitions: PartitionLag) -> dict[str, GroupLag]:
@@ -65,23 +68,24 @@ def test_a_stage_counts_what_is_committed_and_what_waits_before_the_first_commit
     [
         ({"committed": None, "start": 0, "end": 25}, None),
         ({"committed": None, "start": 0, "end": None}, None),
+        ({"committed": None, "start": 0, "end": 25, "oldest_age_s": 30.0}, 30.0),
         ({"committed": None, "start": 0, "end": 0}, 12.0),
         ({"committed": 25, "start": 0, "end": 25}, 12.0),
     ],
 )
-def test_the_oldest_age_is_unknown_as_long_as_one_partition_waits_without_a_commit(
+def test_the_oldest_age_is_unknown_as_long_as_that_of_one_partition_is(
     rest: dict[str, int | None], seconds: float | None
 ) -> None:
-    known = replace(_partition("query-purchase", committed=70, start=0, end=100), seconds=12.0, records=30)
+    known = _partition("query-purchase", committed=70, start=0, end=100, oldest_age_s=12.0)
     other = _partition("co-purchase", **rest)  # type: ignore[arg-type]
     ingest = stages(_group("cosmo-ingest", known, other), {}, None, "")[0]
     assert ingest.lag_s == seconds
 
 
 def test_an_unknown_age_is_shown_as_unknown_beside_its_lag_and_never_as_nothing() -> None:
-    empty = replace(_partition("query-purchase", committed=None, start=0, end=0), seconds=0.0)
-    uncommitted = _partition("co-purchase", committed=None, start=0, end=25)
-    text = _text(Reading(stages=stages(_group("cosmo-ingest", empty, uncommitted), {}, None, "")[:1]))
+    empty = _partition("query-purchase", committed=None, start=0, end=0)
+    unread = _partition("co-purchase", committed=None, start=0, end=25)
+    text = _text(Reading(stages=stages(_group("cosmo-ingest", empty, unread), {}, None, "")[:1]))
     row = next(line for line in text.splitlines() if line.strip().startswith("ingest"))
     assert row.split()[-2:] == ["25", "-"]
 

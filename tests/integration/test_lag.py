@@ -17,6 +17,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from cosmo.lag import GroupLag, LagReader, PartitionLag, Standing, group_lags
 from cosmo.runtime.settings import Settings
+from streams import topics
 from streams.kafka.clients import client_config
 
 pytestmark = pytest.mark.integration
@@ -173,6 +174,21 @@ def test_a_group_that_never_committed_has_no_number(settings: Settings, make_top
     assert [one.standing for one in lag.partitions] == [Standing.NO_COMMIT, Standing.CURRENT]
     assert lag.partitions[0].note == "no commit yet; 10 in the log"
     assert lag.partitions[0].records is None
+    assert (lag.records, lag.seconds, lag.complete) == (None, None, False)
+
+
+def test_a_group_of_ours_that_never_committed_has_all_of_the_log_before_it(
+    settings: Settings, make_topic: Callable[..., str]
+) -> None:
+    """It begins at the beginning; what a part has committed must not look like all of it."""
+    topic, group = make_topic(topics.PAIR_COUNTS.name, 2), topics.group("sample", settings.topic_prefix)
+    _produce(settings, topic, 10)
+    _commit(settings, group, topic, 0, partition=1)
+    lag = _lag(settings, group)
+    assert [(one.standing, one.records) for one in lag.partitions] == [(Standing.BEHIND, 10), (Standing.CURRENT, 0)]
+    assert lag.partitions[0].note == "no commit yet: all of the log waits"
+    assert (lag.records, lag.complete) == (10, True)
+    assert _is_about(lag.seconds, AGE_S)
 
 
 def test_deleted_records_are_not_lag_but_are_told(settings: Settings, make_topic: Callable[..., str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -17,8 +18,13 @@ READ = PartitionReading(
 )
 
 
+NOT_COMMITTED = replace(READ, partition=1, committed_offset=None, oldest="unread")
+KNOWN = {"there": (READ,), "half": (READ, NOT_COMMITTED)}
+
+
 class ReaderOfOneGroup:
-    """Knows the group `there`; of any other no broker knows."""
+    """Knows the group `there`, which has read all, and `half`, which has no commit on another partition; of any other
+    no broker knows."""
 
     def __init__(self, _: object) -> None: ...
 
@@ -33,9 +39,9 @@ class ReaderOfOneGroup:
             groups=tuple(
                 GroupReading(
                     group=name,
-                    state="EMPTY" if name == "there" else "DEAD",
+                    state="EMPTY" if name in KNOWN else "DEAD",
                     members=0,
-                    partitions=(READ,) if name == "there" else (),
+                    partitions=KNOWN.get(name, ()),
                 )
                 for name in groups
             ),
@@ -75,3 +81,19 @@ def test_a_group_without_lag_is_no_failure(capsys: pytest.CaptureFixture[str]) -
     said = capsys.readouterr()
     assert "there" in said.out
     assert said.err == ""
+
+
+def test_a_total_without_a_partition_that_nobody_knows_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    """All of what is known is read; what the group never committed may wait for it all the same."""
+    assert lag("--group", "half") == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if "half" in line)
+    assert "≥ 0 " in row
+    assert "≥ 0.0 s" in row
+    assert "[1] no commit yet; 3 in the log" in row
+
+
+def test_a_document_without_a_partition_that_nobody_knows_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lag("--group", "half", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["complete"] is False
+    assert (document["groups"][0]["records"], document["groups"][0]["seconds"]) == (None, None)

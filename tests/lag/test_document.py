@@ -8,7 +8,7 @@ import pytest
 
 from cosmo.lag import group_lags
 from cosmo.lag.document import as_document, duration
-from cosmo.lag.model import GroupReading, PartitionReading, Snapshot
+from cosmo.lag.model import GroupReading, OldestRecord, PartitionReading, Snapshot
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,20 @@ def test_the_document_is_json_with_null_for_what_nobody_knows() -> None:
     (written,) = document["groups"]
     assert (written["group"], written["records"], written["seconds"]) == ("g", None, None)
     assert written["partitions"][0]["standing"] == "no commit yet"
-    assert document["complete"] is True
+    assert document["complete"] is False
+    assert written["partitions"][0]["note"] == "no commit yet; 5 in the log"
+
+
+def test_the_document_is_complete_when_every_figure_is_known() -> None:
+    partition = PartitionReading(
+        topic="t", partition=0, committed_offset=None, log_start_offset=0, log_end_offset=5, from_beginning=True,
+        oldest=OldestRecord(offset=0, timestamp=datetime(2026, 11, 23, tzinfo=UTC)),
+    )  # fmt: skip
+    group = GroupReading(group="g", state="EMPTY", members=0, partitions=(partition,))
+    taken_at = datetime(2026, 11, 24, tzinfo=UTC)
+    document = as_document(taken_at, group_lags(Snapshot(taken_at=taken_at, groups=(group,))))
+    (written,) = document["groups"]
+    assert (written["records"], written["seconds"], document["complete"]) == (5, 86_400.0, True)
 
 
 def test_the_document_says_that_it_is_not_complete_and_what_is_missing() -> None:

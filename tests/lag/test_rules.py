@@ -22,6 +22,7 @@ def _reading(
     oldest: Oldest = "unread",
     problem: str = "",
     open_known: bool = True,
+    ours: bool = False,
 ) -> PartitionReading:
     return PartitionReading(
         topic="t",
@@ -32,6 +33,7 @@ def _reading(
         stable_offset=end if open_known else None,
         oldest=oldest,
         problem=problem,
+        from_beginning=ours,
     )
 
 
@@ -46,6 +48,38 @@ def _record(offset: int, age_s: float | None = 30) -> OldestRecord:
         pytest.param(_reading(committed=100), Standing.CURRENT, 0, 0.0, "", id="all committed"),
         pytest.param(
             _reading(committed=None), Standing.NO_COMMIT, None, None, "no commit yet; 100 in the log", id="no commit"
+        ),
+        pytest.param(
+            _reading(committed=None, start=40, oldest=_record(40), ours=True),
+            Standing.BEHIND,
+            60,
+            30.0,
+            "no commit yet: all of the log waits",
+            id="no commit of ours",
+        ),
+        pytest.param(
+            _reading(committed=None, oldest=_record(90), ours=True),
+            Standing.BEHIND,
+            10,
+            30.0,
+            "no commit yet: all of the log waits",
+            id="no commit of ours, compaction hole",
+        ),
+        pytest.param(
+            _reading(committed=None, oldest="nothing", ours=True),
+            Standing.CURRENT,
+            0,
+            0.0,
+            "",
+            id="no commit of ours, all compacted away",
+        ),
+        pytest.param(
+            replace(_reading(committed=None, problem="no coordinator", ours=True), commit_known=False),
+            Standing.UNREADABLE,
+            None,
+            None,
+            "no coordinator",
+            id="commit of ours not told",
         ),
         pytest.param(_reading(committed=None, end=0), Standing.CURRENT, 0, 0.0, "", id="empty log, no commit"),
         pytest.param(
@@ -156,6 +190,7 @@ readings = st.builds(
     start=st.one_of(st.none(), offsets),
     end=st.one_of(st.none(), offsets),
     oldest=oldest,
+    ours=st.booleans(),
 )
 
 
@@ -192,9 +227,21 @@ def test_a_group_is_as_late_as_its_oldest_record_and_as_far_behind_as_all_its_pa
     group = _group(
         _reading(committed=40, oldest=_record(40, age_s=5)),
         replace(_reading(committed=99, oldest=_record(99, age_s=50)), partition=1),
-        replace(_reading(committed=None), partition=2),
+        replace(_reading(committed=None, start=90, oldest=_record(90, age_s=70), ours=True), partition=2),
     )
-    assert (group.records, group.seconds) == (61, 50.0)
+    assert (group.records, group.seconds, group.complete) == (71, 70.0, True)
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [_reading(committed=None), replace(_reading(committed=None, start=None, end=None), exists=False)],
+    ids=["no commit of another's", "no such topic"],
+)
+def test_where_nobody_knows_what_waits_the_rest_does_not_look_like_all_of_it(unknown: PartitionReading) -> None:
+    group = _group(_reading(committed=100), replace(unknown, partition=1))
+    assert (group.records, group.seconds, group.complete, group.problems) == (None, None, False, 0)
+    assert (group.total.records, group.total.all_records) == (0, False)
+    assert (group.total.seconds, group.total.all_seconds) == (0.0, False)
 
 
 def test_a_part_that_could_not_be_read_leaves_no_total_that_looks_like_all_of_it() -> None:
@@ -211,4 +258,5 @@ def test_a_part_that_could_not_be_read_leaves_no_total_that_looks_like_all_of_it
 
 def test_a_group_without_any_known_partition_has_no_lag_rather_than_none_at_all() -> None:
     group = _group(_reading(committed=None))
-    assert (group.records, group.seconds) == (None, None)
+    assert (group.records, group.seconds, group.complete) == (None, None, False)
+    assert (group.total.records, group.total.seconds) == (None, None)
