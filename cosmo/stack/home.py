@@ -40,18 +40,18 @@ class Home:
         return self.root / "run"
 
     def create(self, *, min_free_bytes: int) -> None:
-        """Make the directories. Raises DiskFullError before anything is started on a disk without room.
+        """Make the directories. Raises DiskFullError before anything is made or started on a disk without room.
 
         Jars, their unpacked registry and the model take 0.5 GB, a demonstration's logs and topics another 0.5 GB: on
         a disk with less, Kafka would stop in the middle of the work instead of us stopping before it.
         """
         with disk_errors(self.root):
+            free = free_bytes(next(one for one in (self.root, *self.root.parents) if one.exists()))
+            if free < min_free_bytes:
+                what = f"Only {free / 1e9:.1f} GB are free on the disk of {self.root}; the local stack needs"
+                raise DiskFullError(f"{what} {min_free_bytes / 1e9:.1f} GB.", advice=_MORE_ROOM)
             for directory in (self.data, self.logs, self.run, self.cache):
                 directory.mkdir(parents=True, exist_ok=True)
-        free = free_bytes(self.root)
-        if free < min_free_bytes:
-            what = f"Only {free / 1e9:.1f} GB are free on the disk of {self.root}; the local stack needs"
-            raise DiskFullError(f"{what} {min_free_bytes / 1e9:.1f} GB.", advice=_MORE_ROOM)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

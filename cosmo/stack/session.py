@@ -18,16 +18,18 @@ from cosmo.stack.status import PartStatus, status_of
 
 def up(settings: Settings, *, brokers: int = 1, progress: Progress = silent) -> Stack:
     """Start what does not run of the stack in ``settings.home``, furnish it, and leave it running when this process
-    ends. When anything goes wrong or is interrupted, nothing that this call has started is left.
+    ends. When anything goes wrong or is interrupted, nothing that this call has started is left; a home in which it
+    cannot even begin is not made.
 
     Raises CosmoError, also when it already runs with another number of brokers.
     """
     home = Home.at(settings.home, brokers=brokers)
+    fresh = Stack(settings, home=home, ports=Ports.fixed(settings, brokers=brokers), tied=False)
+    if not home.run.exists():
+        fresh.check_startable()  # the directory was perhaps not meant: the stack of another has the ports
     home.create(min_free_bytes=settings.min_free_bytes)
     with home.locked():
-        stack = _left_running(settings) or Stack(
-            settings, home=home, ports=Ports.fixed(settings, brokers=brokers), tied=False
-        )
+        stack = _left_running(settings) or fresh
         _check_brokers(stack, brokers)
         with stack.kept_only_if_all_goes_well():
             stack.start(progress=progress)

@@ -108,8 +108,7 @@ class Stack:
         until each is ready. When it fails or is interrupted, what it has started is stopped. Raises StackError.
         """
         parts = [part for name, part in self.parts.items() if name in names]
-        for part in parts:
-            part.check_startable()
+        self.check_startable(names)
         with disk_errors(self.home.root):
             state.save(self.home.run, state.State(ports=self.ports, tied=self.tied))
         with self.kept_only_if_all_goes_well():
@@ -118,6 +117,12 @@ class Stack:
                 progress(part.name, Phase.STARTING, part.address)
                 part.start()
             _await_ready(parts, Deadline.after(ready_s), Deadline.after(self.settings.external_wait_s), progress)
+
+    def check_startable(self, names: Collection[Name] = EVERYTHING) -> None:
+        """Changes nothing. Raises PortTakenError when somebody else has a port that one of the named parts needs."""
+        for name, part in self.parts.items():
+            if name in names:
+                part.check_startable()
 
     @contextmanager
     def kept_only_if_all_goes_well(self) -> Iterator[None]:

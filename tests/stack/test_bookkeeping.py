@@ -90,9 +90,10 @@ def test_a_home_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
         Home.at(tmp_path / "file" / "home").create(min_free_bytes=0)
 
 
-def test_a_disk_without_room_is_told_before_anything_starts(tmp_path: Path) -> None:
+def test_a_disk_without_room_is_told_before_anything_is_made(tmp_path: Path) -> None:
     with pytest.raises(DiskFullError, match="GB are free"):
-        Home.at(tmp_path).create(min_free_bytes=10**18)
+        Home.at(tmp_path / "home").create(min_free_bytes=10**18)
+    assert not (tmp_path / "home").exists()
 
 
 def test_one_and_three_brokers_have_separate_data(tmp_path: Path) -> None:

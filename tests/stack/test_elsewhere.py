@@ -40,3 +40,10 @@ def test_there_is_nothing_to_stop_where_no_stack_has_ever_been_and_nothing_is_ma
 ) -> None:
     assert f"nothing of {tmp_path}/home runs" in elsewhere("stack", "down").stdout
     assert not (tmp_path / "home").exists()
+
+
+def test_a_stack_that_another_keeps_from_its_ports_makes_no_home(elsewhere: Cosmo, tmp_path: Path) -> None:
+    with socket.create_server((LOOPBACK, int(elsewhere.env["COSMO_REDIS_PORT"]))):
+        done = elsewhere("stack", "up", exits=1)
+    assert "Valkey needs port" in done.stderr
+    assert not (tmp_path / "home").exists()
