@@ -111,11 +111,11 @@ def replay_command(
 ) -> None:
     """Send dead letters back to their topic: same key, value, headers and partition, and a count of replays.
 
-    Mend the cause first, for instance by registering the missing schema; what is still bad comes back. Each letter is
-    replayed once, however often the command is run. The letters stay where they are until they expire. Before it
-    replays everything it asks; where nobody can be asked it needs --yes. Exits 1 when a letter was not taken or the
-    brokers failed, 2 for wrong usage, 130 after Ctrl-C; what was done by then is said, and the same command goes on
-    from there.
+    Mend the cause first, for instance by registering the missing schema. Each letter is replayed once, however often
+    the command is run; but what is still bad comes back as a new letter, which the next run replays. The letters stay
+    where they are until they expire. Before it replays everything it asks; where nobody can be asked it needs --yes.
+    Exits 1 when a letter was not taken or the brokers failed, 2 for wrong usage, 130 after Ctrl-C; what was done by
+    then is said, and the same command goes on from there.
 
     Examples:
 
@@ -205,6 +205,9 @@ def _print_replayed(done: Replayed, *, dry_run: bool) -> None:
     typer.echo(f"{'Would replay' if dry_run else 'Replayed'} {counted(done.replayed, 'dead letter')} to {done.topic}.")
     for reason, count in sorted(done.by_reason.items()):
         typer.echo(f"  {visible(reason) or '(no reason given)'}: {count:,}")
+    if done.returned:
+        hint = "" if dry_run else "; --dry-run says how many would once more"
+        typer.echo(f"{done.returned:,} of them had come back from an earlier replay{hint}.")
     _print_outlook(done)
     if done.passed_over:
         typer.echo(f"Passed over {done.passed_over:,} that were replayed before; --again replays them too.")

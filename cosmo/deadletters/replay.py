@@ -1,4 +1,4 @@
-"""Sends dead letters back to their topic, byte for byte, each once.
+"""Sends dead letters back to their topic, byte for byte, each once. A record that comes back is another letter.
 
 For every batch: 1. send the records, 2. wait until the broker has confirmed them, 3. mark those that it has, 4. wait
 for the marks. A letter that is marked is not replayed again unless it is asked for.
@@ -42,13 +42,16 @@ class Sender(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Replayed:
-    """What a replay did, also when it ended early. ``passed_over`` were replayed before, ``parked`` more often than is
-    allowed; ``failed`` the broker did not take or confirm. ``unmarked`` of those replayed could not be remembered, and
-    would be sent once more. ``failure`` says what went wrong first; ``interrupted``: by Ctrl-C, between two batches.
-    ``now`` counts, in a dry run only, what would become of them by verdict, and ``unknown`` says why nobody knows."""
+    """What a replay did, also when it ended early. Of those ``replayed``, ``returned`` had been replayed before and
+    have come back, each as a letter of its own: perhaps their cause is not mended. ``passed_over`` were replayed
+    before, ``parked`` more often than is allowed; ``failed`` the broker did not take or confirm. ``unmarked`` of those
+    replayed could not be remembered, and would be sent once more. ``failure`` says what went wrong first;
+    ``interrupted``: by Ctrl-C, between two batches. ``now`` counts, in a dry run only, what would become of them by
+    verdict, and ``unknown`` says why nobody knows."""
 
     topic: str
     replayed: int = 0
+    returned: int = 0
     passed_over: int = 0
     parked: int = 0
     failed: int = 0
@@ -74,6 +77,7 @@ class Replayed:
 
     def add(self, letter: Letter) -> None:
         self.replayed += 1
+        self.returned += letter.replays > 0
         self.by_reason[letter.reason] = self.by_reason.get(letter.reason, 0) + 1
 
 

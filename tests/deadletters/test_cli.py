@@ -17,6 +17,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     def replay(*_: Any, **options: Any) -> Replayed:
         calls.append(options)
+        if not options["dry_run"]:
+            return Replayed(topic="t", replayed=9, returned=3)
         return Replayed(topic="t", replayed=9, now={"accepted": 2, "refused": 3, "unknown": 4}, unknown="It is away.")
 
     monkeypatch.setattr("cosmo.runtime.logs.configure", lambda _settings: None)
@@ -54,6 +56,14 @@ def test_a_dry_run_says_how_many_would_be_refused_again_and_of_how_many_nobody_k
     assert "Would replay 9 dead letters to t." in said
     assert "3 would be refused again" in said
     assert "What would become of 4 is not known: It is away." in said
+
+
+def test_a_replay_says_how_many_had_come_back_from_an_earlier_one(
+    asked: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Their cause is perhaps not mended, and each run would send them round once more."""
+    assert cosmo("replay", "query-purchase", "--yes") == 0
+    assert "3 of them had come back from an earlier replay; --dry-run says" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["list", "show", "replay"])

@@ -129,6 +129,14 @@ async def test_no_letter_is_replayed_twice_however_often_the_command_is_run() ->
     assert len(sender.to(TOPIC)) == 10
 
 
+async def test_what_came_back_is_a_letter_of_its_own_and_is_said_to_have_come_back() -> None:
+    sender = MemorySender()
+    first = await run(replay(), [letter(0), letter(1)], sender)
+    back = letter(2, headers=[(REPLAYS_HEADER, b"1")])
+    second = await run(replay(marked(sender)), [letter(0), letter(1), back], sender)
+    assert [(one.replayed, one.returned, one.passed_over) for one in (first, second)] == [(2, 0, 0), (1, 1, 2)]
+
+
 async def test_a_letter_is_replayed_again_when_it_is_asked_for() -> None:
     sender = MemorySender()
     await run(replay(), [letter()], sender)

@@ -150,6 +150,8 @@ async def test_what_is_still_bad_comes_back_with_its_count_and_is_parked_in_the_
     await ingest_all(lenient, registry)
     assert document(env, *replay)["replayed"] == 1
     await ingest_all(lenient, registry)
+    foreseen = document(env, "dlq", "replay", "query-purchase", "--dry-run")
+    assert (foreseen["replayed"], foreseen["returned"], foreseen["now"]) == (1, 1, {"refused": 1})
     done = document(env, *replay)
     assert (done["replayed"], done["passed_over"], done["parked"]) == (0, 1, 1)
     (newest,) = document(env, "dlq", "show", "query-purchase")
