@@ -133,7 +133,8 @@ def _title(answer: Answer) -> str:
         kind = f" ({answer.product_type})" if answer.product_type else ""
         return f"{answer.title or answer.product_id}{kind}"
     notes = [f"specificity {answer.specificity:.2f}"] if answer.specificity is not None else []
-    notes += [f"buys {', '.join(answer.product_types)}"] if answer.product_types else []
+    types = ", ".join(f"“{kind}”" for kind in answer.product_types)  # many hold a comma
+    notes += [f"buys {types}"] if types else []
     return f"“{answer.query}”" + (f": {'; '.join(notes)}" if notes else "")
 
 

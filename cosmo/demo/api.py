@@ -63,7 +63,8 @@ class Api:
                     f"The look-up API has died {self._restarts.deaths} times in a row.",
                     advice=f"Its last log line in {self.logs / LOG} says why.",
                 )
-            log.warning("the look-up API died", code=self._running.returncode, restart_in_s=round(pause_s))
+            what = "the look-up API died" if self._running.returncode else "the look-up API ended"
+            log.warning(what, code=self._running.returncode, restart_in_s=round(pause_s))
         elif self._restarts.due(now_s):
             self._start()
             self._restarts.began(now_s)

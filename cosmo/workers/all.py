@@ -91,8 +91,8 @@ class Children:
 
     @property
     def pids(self) -> list[int]:
-        """The processes that run."""
-        return [child.running.pid for child in self._children.values() if child.running.poll() is None]
+        """The processes that run. May be asked from any thread, also while they are being started."""
+        return [child.running.pid for child in list(self._children.values()) if child.running.poll() is None]
 
     def _start(self, process: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "cosmo", "worker", process]
@@ -121,7 +121,8 @@ class Children:
             raise self._stopped(child.process)
         now_s = time.monotonic()
         if (pause_s := child.restarts.died(now_s)) is not None:
-            log.warning("worker died", process=child.process, code=code, restart_in_s=round(pause_s))
+            what = "worker died" if code else "worker ended"  # somebody asked it to
+            log.warning(what, process=child.process, code=code, restart_in_s=round(pause_s))
         elif child.restarts.due(now_s):
             child.running = self._start(child.process)
             child.restarts.began(now_s)

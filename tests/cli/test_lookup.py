@@ -57,6 +57,12 @@ def _printed(answer: Answer, capsys: pytest.CaptureFixture[str], monkeypatch: py
     return printed
 
 
+def test_product_types_that_hold_commas_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    types = ["Cat Food, Dry", "Milk, Fluid"]
+    print_answer(_intents(None).model_copy(update={"product_types": types, "specificity": 0.5}))
+    assert "“q”: specificity 0.50; buys “Cat Food, Dry”, “Milk, Fluid”\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("why", [None, WHY], ids=["plain", "explained"])
 @pytest.mark.parametrize("about", [_complements, _intents])
