@@ -25,6 +25,8 @@ class Record:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     started_s: float = field(default_factory=time.monotonic)
     """On the monotonic clock."""
+    document: dict[str, Any] = field(default_factory=dict)
+    """As it was written last."""
     _during: During = During.START
     _concluded: bool = False
 
@@ -42,11 +44,14 @@ class Record:
         self._during = During.RUN
         self._write_bare(End(ending=None, during=self._during))
 
-    def conclude(self, reading: Reading, sent: Sent, end: End) -> dict[str, Any]:
-        """Write what the run has come to, while the home is locked by it; returns the document."""
-        document = self._write(reading, sent, end)
+    def note(self, reading: Reading, sent: Sent, end: End) -> None:
+        """Write what the run has come to so far, while the home is locked by it."""
+        self._write(reading, sent, end)
+
+    def conclude(self, reading: Reading, sent: Sent, end: End) -> None:
+        """`note` at the end of the run."""
+        self._write(reading, sent, end)
         self._concluded = True
-        return document
 
     def broken_off(self, error: BaseException) -> None:
         """The run has ended by ``error``. Writes that, unless the run has concluded by itself; never raises. A home
@@ -58,10 +63,9 @@ class Record:
     def _write_bare(self, end: End) -> None:
         self._write(Reading(), remembered.sent(self.home.data), end)
 
-    def _write(self, reading: Reading, sent: Sent, end: End) -> dict[str, Any]:
-        document = summary(reading, sent, started_at=self.started_at, seconds=self.seconds, end=end)
-        write_document(self.home.root / "summary.json", document)
-        return document
+    def _write(self, reading: Reading, sent: Sent, end: End) -> None:
+        self.document = summary(reading, sent, started_at=self.started_at, seconds=self.seconds, end=end)
+        write_document(self.home.root / "summary.json", self.document)
 
 
 def summary(reading: Reading, sent: Sent, *, started_at: datetime, seconds: float, end: End) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 1. Start the stack and furnish it. 2. Start the workers, tied to this process; and the look-up API, if it shall serve.
 3. Send the input. 4. Wait until all of it is counted and enough entities have features, or a bounded time. 5. Look up
-samples through the readers' own code. 6. Serve until interrupted, if asked. 7. Stop: input, workers, API, stack.
-What dies in 3 to 6 is started again, or ends the run with a sentence. Whatever happens, nothing that started is left.
+samples through the readers' own code. 6. Serve until interrupted, if asked. 7. Stop: input, API, workers; count what
+these have done to the end; stop the stack. What dies in 3 to 6 is started again, or ends the run with a sentence.
+Whatever happens, nothing that started is left.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from cosmo.demo import DEFAULT_BASKETS, DEFAULT_SEED, interrupts, remembered
 from cosmo.demo.api import Api
 from cosmo.demo.ending import Bounds, During, End, Ending
 from cosmo.demo.feed import Feed
-from cosmo.demo.reading import Sent
+from cosmo.demo.reading import Reading, Sent
 from cosmo.demo.record import Record
 from cosmo.demo.show import Results, Show, queue
 from cosmo.demo.simulation import ORDERS, SEARCHES, Simulation
+from cosmo.demo.sources import after_workers
 from cosmo.demo.watch import Watch
 from cosmo.produce import Summary
 from cosmo.runtime.errors import CosmoError
@@ -107,54 +109,45 @@ class _Run:
         with ExitStack() as running:
             stack = running.enter_context(session.joined(self.settings, progress=self._part))
             remembered.save(home.data, known)
-            return self._with_stack(running, stack, known, home)
+            self._with_stack(running, stack, known, home)
+        return self.record.document
 
-    def _with_stack(self, running: ExitStack, stack: Stack, known: remembered.Remembered, home: Home) -> dict[str, Any]:
+    def _with_stack(self, running: ExitStack, stack: Stack, known: remembered.Remembered, home: Home) -> None:
         connected, env = stack.connected(), stack.env()
         children = Children(connected, env=env, logs=home.logs, nice=STAND_BACK)
-        running.enter_context(children.running())
-        self.show.say("The workers start; the input follows.")
         api = Api(settings=connected, env=env, logs=home.logs)
-        if self.options.serve:
-            running.enter_context(api.serving())
-            self.show.say(f"Look-ups are served at http://127.0.0.1:{connected.lookup_port} from now on.")
-        watch = running.enter_context(
-            Watch(
-                settings=connected,
-                pids=lambda: [os.getpid(), *_pids(stack), *children.pids, *api.pids],
-                infer_port=port_of("infer", connected),
-                sample_port=port_of("sample", connected),
-                started_s=self.record.started_s,
-                started_at=self.record.started_at,
-            )
+        watch = Watch(
+            settings=connected,
+            pids=lambda: [os.getpid(), *_pids(stack), *children.pids, *api.pids],
+            infer_port=port_of("infer", connected),
+            sample_port=port_of("sample", connected),
+            started_s=self.record.started_s,
+            started_at=self.record.started_at,
         )
         kept = (Keeper(stack.parts.values()), children, api)
         flow = _Flow(self, connected, kept, watch, known, home)
+        running.push(lambda _type, error, _traceback: flow.conclude_again(error))
+        running.enter_context(watch)  # outlives the workers
+        self._start_workers(running, children, api)
+        flow.began_s = time.monotonic()
         self.record.runs()
         running.push(lambda _type, error, _traceback: flow.conclude(error))
         flow.send()
         running.callback(flow.stop)
         running.callback(self.show.say, "Stopping …")
         flow.until_goal()
-        results = flow.results(stack)
-        self.show.results(results)
-        told = bool(results.answers)
+        told = flow.tell(flow.results(stack))
         with suppress(KeyboardInterrupt):
             while self.options.serve:
                 flow.look()
-                told = told or self._tell_late(flow, stack)
-        return flow.write_summary()
+                told = told or flow.tell_late(stack)
 
-    def _tell_late(self, flow: _Flow, stack: Stack) -> bool:
-        """Show what came of it once there is something to show; whether there was. A store that is just being started
-        again is asked again."""
-        if not flow.has_features:
-            return False
-        with suppress(StoreUnreachable):
-            if (results := flow.results(stack)).answers:
-                self.show.results(results)
-                return True
-        return False
+    def _start_workers(self, running: ExitStack, children: Children, api: Api) -> None:
+        running.enter_context(children.running())
+        self.show.say("The workers start; the input follows.")
+        if self.options.serve:
+            running.enter_context(api.serving())
+            self.show.say(f"Look-ups are served at http://127.0.0.1:{api.settings.lookup_port} from now on.")
 
     def _recall(self, home: Home) -> remembered.Remembered:
         options = self.options
@@ -194,6 +187,8 @@ class _Flow:
     _knowing: threading.Lock = field(default_factory=threading.Lock)
     _all_sent: bool = False
     _ending: Ending = Ending.INTERRUPTED
+    _concluded: tuple[Reading, End] | None = None
+    """With what, when the stop began."""
 
     def send(self) -> None:
         """Begin to send what no earlier run has sent to its end."""
@@ -223,9 +218,21 @@ class _Flow:
         if self.feed is not None:
             self.feed.stop(STOP_FEED_S)
 
-    @property
-    def has_features(self) -> bool:
-        return bool(self.watch.latest.entities)
+    def tell(self, results: Results) -> bool:
+        """Show what came of it, also to whoever reads ``summary.json`` meanwhile; whether there was an answer."""
+        self.of.record.note(results.reading, results.sent, self._end)
+        self.of.show.results(results)
+        return bool(results.answers)
+
+    def tell_late(self, stack: Stack) -> bool:
+        """`tell` once there is something to tell; whether there was. A store that is just being started again is asked
+        again."""
+        if not self.watch.latest.entities:
+            return False
+        with suppress(StoreUnreachable):
+            results = self.results(stack)
+            return bool(results.answers) and self.tell(results)
+        return False
 
     @property
     def ending(self) -> Ending:
@@ -254,13 +261,17 @@ class _Flow:
             ending=self.of.options.bounds.sentence(self.ending, self.watch.latest),
         )
 
-    def write_summary(self) -> dict[str, Any]:
-        """``summary.json``, as things stand."""
-        return self.of.record.conclude(self.watch.latest, self.sent, self._end)
-
     def conclude(self, error: BaseException | None) -> None:
-        """`write_summary` at the end, which ``error`` may have brought."""
-        self.of.record.conclude(self.watch.latest, self.sent, self._end.broken_off(error))
+        """Write the summary when the stop begins, which ``error`` may have brought."""
+        reading, end = self.watch.latest, self._end.broken_off(error)
+        self.of.record.conclude(reading, self.sent, end)
+        self._concluded = reading, end
+
+    def conclude_again(self, error: BaseException | None) -> None:
+        """Write it again once the workers have stopped, with what they have still done meanwhile."""
+        if self._concluded is not None:
+            before, end = self._concluded
+            self.of.record.conclude(after_workers(self.watch.latest, before), self.sent, end.broken_off(error))
 
     @property
     def _end(self) -> End:

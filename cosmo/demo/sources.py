@@ -80,6 +80,15 @@ def without(reading: Reading, unread: Mapping[Source, Unread]) -> Reading:
     return replace(reading, unread={str(source): one for source, one in unread.items()})
 
 
+def after_workers(reading: Reading, before: Reading) -> Reading:
+    """The reading once the workers have ended: what only they tell is what they told ``before`` that, and nobody misses
+    their answers."""
+    of_workers = {str(source) for source in OF_WORKERS}
+    unread = {source: one for source, one in reading.unread.items() if source not in of_workers}
+    unread |= {source: one for source, one in before.unread.items() if source in of_workers}
+    return replace(reading, prompts=before.prompts, held_back_pairs=before.held_back_pairs, unread=unread)
+
+
 def _unknown(stage: Stage) -> Stage:
     return Stage(name=stage.name, taken=None, given=None, refused=None, lag=None, lag_s=None)
 

@@ -62,7 +62,9 @@ log = logs.get(__name__)
 @dataclass(slots=True, kw_only=True)
 class Watch:
     """``pids`` tells which processes count as ours; ``infer_port`` and ``sample_port`` are where these serve their
-    metrics; ``started_s`` is the beginning of the run on the monotonic clock, ``started_at`` by the calendar."""
+    metrics; ``started_s`` is the beginning of the run on the monotonic clock, ``started_at`` by the calendar.
+
+    At the end of the block it looks at everything once more, and `latest` tells that from then on."""
 
     settings: Settings
     pids: Callable[[], Iterable[int]]
@@ -110,6 +112,8 @@ class Watch:
                     began_s = time.monotonic()
                     self._look(looking, lag)
                     self._closing.wait(max(0.0, began_s + TURN_S - time.monotonic()))
+                looking.due_s.clear()
+                self._look(looking, lag)
 
     def _look(self, looking: _Looking, lag: LagReader) -> None:
         """Each source by itself: one that does not answer hinders no other, and its figures grow old. First what needs

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +24,7 @@ from cosmo.demo.reading import Reading, Sent, Stage, Unread
 from cosmo.demo.record import summary
 from cosmo.demo.scrape import Page, held_back
 from cosmo.demo.show import Results, line_of
-from cosmo.demo.sources import OF_WORKERS, STALE_S, START_S, Freshness, RisingCount, Source, without
+from cosmo.demo.sources import OF_WORKERS, STALE_S, START_S, Freshness, RisingCount, Source, after_workers, without
 from cosmo.demo.watch import Watch
 from cosmo.runtime.settings import Settings
 from features.errors import StoreUnreachable
@@ -145,6 +147,9 @@ class Looking:
     silent: bool = False
     due_s: dict[Source, float] = field(default_factory=dict)
     outcome_logs: Logs = field(default_factory=Logs)
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
     def features(self, entities: list[Entity]) -> dict[Entity, datetime | None]:
         if self.silent:
@@ -276,6 +281,35 @@ def test_a_source_that_fails_hinders_no_other_and_its_figures_grow_old(monkeypat
     assert watch.latest.unread[Source.STORE].reason == "Redis does not answer."
     assert "500" in watch.latest.unread[Source.PROMPTS].reason
     assert watch.latest.prompts is None
+
+
+def test_everything_is_looked_at_once_more_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = threading.Event()
+    looks: list[tuple[bool, bool]] = []
+
+    def look(watch: Watch, looking: Looking, _lag: object) -> None:
+        looks.append((watch._closing.is_set(), not looking.due_s))
+        looking.due_s[Source.OFFSETS] = float("inf")
+        first.set()
+
+    monkeypatch.setattr(watching, "LagReader", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(OutcomeLogs, "of", lambda _: nullcontext(Logs()))
+    monkeypatch.setattr(watching, "_Looking", lambda *_: Looking())
+    monkeypatch.setattr(Watch, "_look", look)
+    with _watch():
+        assert first.wait(5.0)
+    assert looks[0] == (False, True)
+    assert looks[-1] == (True, True)
+
+
+def test_what_only_the_workers_tell_is_what_they_told_before_they_ended() -> None:
+    silent = Unread(seconds=31.0, reason="refused")
+    before = without(FULL, {Source.OFFSETS: silent})
+    now = without(replace(FULL, intents_kept=474), {Source.PROMPTS: silent, Source.HELD_BACK: silent})
+    after = after_workers(now, before)
+    assert (after.intents_kept, after.prompts, after.held_back_pairs) == (474, FULL.prompts, FULL.held_back_pairs)
+    assert (after.pairs, after.unread) == (FULL.pairs, {})
+    assert after_workers(FULL, now).unread == now.unread
 
 
 @dataclass(slots=True)

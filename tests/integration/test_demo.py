@@ -112,7 +112,7 @@ def test_it_ends_when_all_is_counted_and_enough_entities_have_features(learned: 
 
 
 def test_the_summary_on_disk_is_the_document_that_was_printed(learned: Learned) -> None:
-    assert json.loads((learned.home / "summary.json").read_text()).keys() == learned.document.keys()
+    assert json.loads((learned.home / "summary.json").read_text()) == learned.document
     assert "The workers start" in learned.progress
 
 
@@ -129,6 +129,8 @@ def test_a_second_run_on_a_terminal_sends_nothing_twice_and_serves_until_ctrl_c(
         assert time.monotonic() - began_s < 60.0
         assert "earlier run" in terminal.text
         assert "What was learned" in terminal.text
+        shown = json.loads((learned.home / "summary.json").read_text())
+        assert (shown["ending"], shown["entities_with_features"] >= ENTITIES) == ("goal", True)
         assert _answers(learned.lookup_port)
         terminal.press_ctrl_c()
         assert terminal.exit_code(within_s=40.0) == 0
