@@ -36,6 +36,10 @@ class HeldBack:
     def forget(self, key: Partition) -> None:
         """Nothing is held back there, or it is another's."""
         self._since.pop(key, None)
+        self.unknown(key)
+
+    def unknown(self, key: Partition) -> None:
+        """Nobody tells now, so nothing is claimed. The age of a transaction that turns out to be open still goes on."""
         health.note(_about(key), "")
         gauge("cosmo_held_back_records").remove(*key)
 

@@ -123,7 +123,8 @@ class Tap:
         self.responses: dict[Any, Response] = {}
         self.overtaken = Overtaken()
         self.ends: dict[tuple[str, int], tuple[int, int]] = {}
-        """How far each partition may be read, which is to the first open transaction, and where it ends."""
+        """How far each partition could be read at its last response, which is to the first open transaction, and where
+        it ended."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)

@@ -70,7 +70,8 @@ class Watch:
         ends: Mapping[Partition, tuple[int, int]] | None = None,
     ) -> None:
         """Advance every partition that moved since the last look, or has nothing left to read. What lies behind
-        an open transaction (``ends``: how far each may be read, and where it ends) is told, and is not our work yet."""
+        an open transaction is told, and is not our work yet. ``ends``: how far each partition could be read, and where
+        it ended, at its last response, which may be long ago: while there is no room, nothing is asked."""
         self._gone.clear()
         bounds = await asyncio.to_thread(_bounds, self.log, list(committed)) if committed and self.log else {}
         now_s = time.monotonic()
@@ -82,12 +83,22 @@ class Watch:
             age_s = ledger.oldest_unacked_s(now_s) if ledger else 0.0
             gauge("cosmo_oldest_unacked_seconds").labels(key[0], key[1]).set(age_s)
             if ends and key in ends:
-                self._held_back.look(key, *ends[key], now_s)
+                self._look_behind(key, ends[key], bounds.get(key), now_s)
 
     def close(self) -> None:
         """Let the client go. Faust keeps an app, and with it this object, for the life of the process, and a client
         that nobody uses would go on calling brokers that may be gone."""
         self.log = None
+
+    def _look_behind(self, key: Partition, ends: tuple[int, int], bounds: tuple[int, int] | None, now_s: float) -> None:
+        """A transaction is still open if the partition may be read to the same offset now."""
+        stable, end = ends
+        if bounds is None:
+            self._held_back.unknown(key)
+        elif bounds[1] == stable:
+            self._held_back.look(key, stable, end, now_s)
+        else:
+            self._held_back.forget(key)
 
     def _judge(self, key: Partition, offset: int, bounds: tuple[int, int] | None) -> None:
         nothing_left = bounds is None or max(offset, bounds[0]) >= bounds[1]  # retention may have taken what was unread
@@ -98,8 +109,8 @@ class Watch:
 
 
 def _bounds(log: OffsetReader, wanted: list[Partition]) -> dict[Partition, tuple[int, int]]:
-    """First offset and end of each partition; nothing when the brokers do not tell: they are what is stuck then, and
-    not this process."""
+    """First offset of each partition and how far it may be read; nothing when the brokers do not tell: they are what
+    is stuck then, and not this process."""
     try:
         ends, starts = end_offsets(log, wanted), start_offsets(log, wanted)
     except KafkaException:

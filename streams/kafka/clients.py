@@ -44,7 +44,8 @@ def group_reader(settings: Settings, group: str) -> Consumer:
 
 
 def log_reader(settings: Settings) -> Consumer:
-    """A consumer for reading partitions by assignment. It belongs to no group and commits nothing."""
+    """A consumer for reading partitions by assignment. It belongs to no group and commits nothing. For it a log ends
+    where the first open transaction begins."""
     return Consumer(
         client_config(settings)
         | QUIET
@@ -53,6 +54,7 @@ def log_reader(settings: Settings) -> Consumer:
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 20,  # the end of a log is told only after this wait
             "fetch.message.max.bytes": 16 * 1024 * 1024,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from cosmo.runtime import health
 from cosmo.runtime.health import Progress
@@ -116,8 +116,53 @@ async def test_a_transaction_that_stays_open_is_told_and_nobody_is_restarted_for
 
 
 async def test_a_partition_that_went_is_not_noted_any_more() -> None:
-    watch = Watch("infer", Progress(), None)
+    watch = Watch("infer", Progress(), OneLog(0, 7))
     await watch.look({}, {PARTITION: 7}, {PARTITION: (7, 9)})
     assert "cosmo_held_back_records" in scraped()
     watch.forget(*PARTITION)
     assert not scraped()
+
+
+@pytest.mark.parametrize("stable", [9, 20], ids=["it has ended", "another is open"])
+async def test_a_transaction_that_has_ended_is_not_told_of_by_a_response_from_before(
+    stable: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a handler has no room, nothing is asked, and the last response tells of it again and again."""
+    monkeypatch.setattr("streams.fetch.held_back.TOLD_AFTER_S", 0.0)
+    log = OneLog(0, 7)
+    watch = Watch("infer", Progress(), log)
+    response = {PARTITION: (7, 9)}
+    await watch.look({}, {PARTITION: 3}, response)
+    assert len(health.notes()) == 1
+    log.end = stable
+    await watch.look({}, {PARTITION: 3}, response)
+    assert health.notes() == []
+    assert "cosmo_held_back_records" not in scraped()
+
+
+async def test_nothing_is_claimed_of_a_transaction_while_nobody_tells_and_its_age_goes_on() -> None:
+    watch = HeldBack()
+    watch.look(PARTITION, 10, 4010, 0.0)
+    watch.look(PARTITION, 10, 4010, 60.0)
+    assert len(health.notes()) == 1
+    watch.unknown(PARTITION)
+    assert health.notes() == []
+    assert "cosmo_held_back_records" not in scraped()
+    watch.look(PARTITION, 10, 4010, 70.0)
+    assert "open for 70 s" in health.notes()[0]
+    watch.forget(PARTITION)
+
+
+async def test_a_log_that_is_not_told_of_claims_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.fetch.held_back.TOLD_AFTER_S", 0.0)
+    log = OneLog(0, 7)
+    watch = Watch("infer", Progress(), log)
+    await watch.look({}, {PARTITION: 3}, {PARTITION: (7, 9)})
+    assert len(health.notes()) == 1
+    monkeypatch.setattr(log, "offsets_for_times", unanswered)
+    await watch.look({}, {PARTITION: 3}, {PARTITION: (7, 9)})
+    assert health.notes() == []
+
+
+def unanswered(*_: Any, **__: Any) -> Any:
+    raise KafkaException(KafkaError(KafkaError._TIMED_OUT))

@@ -15,6 +15,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from faust.types import TP
 
+from cosmo.runtime import health
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.errors import StopWorker
 from cosmo.runtime.health import Progress
@@ -259,6 +260,38 @@ async def test_what_lies_behind_an_open_transaction_is_not_read_before_it_ends_a
     producer.commit_transaction(BOUND_S)
     await handler.until(lambda: {(0, 0), (0, 1)} <= set(handler.seen))
     running.request_stop()
+    await task
+
+
+async def test_without_room_an_open_transaction_is_told_until_it_ends(
+    ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is asked of the partition meanwhile: the last response tells of it for ever."""
+    monkeypatch.setattr("streams.fetch.held_back.TOLD_AFTER_S", 0.2)
+    monkeypatch.setattr("streams.worker.EVERY_S", 0.1)
+    settings = quick(ready, topic_partitions=1, fetch_bytes=100_000, fetch_records=1)
+    fill_singly(settings, 40)
+    producer = in_transaction(settings)
+    producer.produce(topic(settings), value=b"open", partition=0)
+    producer.flush(BOUND_S)
+    handler = SteppingHandler()
+    running = worker(settings, handler)
+    task = asyncio.create_task(running.run())
+    await handler.until(lambda: handler.seen == [(0, 0)])
+    await read_ahead(running)
+
+    def told() -> bool:
+        return any(f"a transaction at {topic(settings)}[0]@40" in note for note in health.notes())
+
+    async with asyncio.timeout(BOUND_S):
+        while not told():  # noqa: ASYNC110 - nobody says when
+            await asyncio.sleep(0.05)
+        producer.commit_transaction(BOUND_S)
+        while told():  # noqa: ASYNC110 - nobody says when
+            await asyncio.sleep(0.05)
+    running.request_stop()
+    for _ in range(100):
+        handler.steps.release()
     await task
 
 
