@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from cosmo.runtime.deadline import Deadline
 from cosmo.runtime.metrics import counter, histogram
@@ -16,6 +15,7 @@ from inference import http_client
 from inference.asked import Answer, Prompt, SamplingParams
 from inference.asker import Asker, AskRule
 from inference.batcher import Lane
+from inference.books import Books
 from inference.errors import Unanswerable
 from inference.judged import Judged, judge
 from inference.pairs import UnusablePair, check, pair_of, prompts_of
@@ -55,7 +55,8 @@ class InferHandler:
     """Asks the model about each record of a fetch; the fetch's promise is kept when all of them have ended.
 
     At least once: a pair that comes again is asked the same prompts with the same seed, and its intents have the same
-    keys. While the model server is away `handle` does not return, so lag grows and memory does not.
+    keys. What is released of a pair later is asked when the earlier has been confirmed, so that its edition is the
+    newer. While the model server is away `handle` does not return, so lag grows and memory does not.
     """
 
     routes: dict[str, Route]
@@ -64,8 +65,8 @@ class InferHandler:
     dead_letters: DeadLetters
     relations: int
     now: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
-    _owned: dict[tuple[str, int], set[asyncio.Task[None]]] = field(default_factory=dict)
-    """What is open of each partition that is ours; another set after each assignment."""
+    _owned: dict[tuple[str, int], Books] = field(default_factory=dict)
+    """Of each partition that is ours; other books after each assignment."""
 
     async def start(self) -> None:
         """Look up our schemas, so that a missing one stops the worker now and not at the first answer."""
@@ -75,11 +76,11 @@ class InferHandler:
     async def assigned(self, topic: str, partitions: frozenset[int]) -> None:
         """Open the books of each partition."""
         for partition in partitions:
-            self._owned[topic, partition] = set()
+            self._owned[topic, partition] = Books()
 
     async def revoked(self, topic: str, partitions: frozenset[int]) -> None:
         """Forget what is open: the next owner asks it again, and writes to the same keys what we wrote already."""
-        tasks = [task for partition in partitions for task in self._owned.pop((topic, partition), ())]
+        tasks = [task for partition in partitions for task in self._owned.pop((topic, partition), Books()).tasks]
         for task in tasks:
             task.cancel()
         if tasks:
@@ -97,22 +98,19 @@ class InferHandler:
         found = await asyncio.to_thread(read, route, fetch)
         bad = [one for one in found if isinstance(one, Bad)]
         self.dead_letters.account(fetch, bad)
-        tasks = [self._open(books, self._bury(fetch, one)) for one in bad]
+        tasks = [books.open(self._bury(fetch, one)) for one in bad]
         for one in found:
-            if isinstance(one, Taken) and self._owned.get(partition) is books:  # else revoked while we waited for room
+            if not isinstance(one, Taken):
+                continue
+            await books.settled(one.pair.pair_id)
+            if self._owned.get(partition) is books:  # else revoked while we waited
                 asked = [(prompt, await self.asker.ask(prompt.text, route.lane)) for prompt in self._prompts(one.pair)]
-                tasks.append(self._open(books, self._settle(one, asked)))
+                tasks.append(books.open_pair(one.pair.pair_id, self._settle(one, asked)))
                 tasks[-1].add_done_callback(partial(_cancel_all, asked))
         return _all_ended(tasks, ours=lambda: self._owned.get(partition) is books)
 
     def _prompts(self, pair: BehaviorPair) -> tuple[Prompt, ...]:
         return prompts_of(pair, self.relations)
-
-    def _open(self, books: set[asyncio.Task[None]], ending: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(ending)
-        books.add(task)
-        task.add_done_callback(books.discard)
-        return task
 
     async def _settle(self, taken: Taken, asked: Sequence[Asked]) -> None:
         """1. all prompts have ended, 2. judge, 3. every record that came of it is confirmed."""

@@ -185,3 +185,29 @@ async def test_what_was_revoked_is_not_asked_and_its_promise_is_never_kept() -> 
         await a_while()
         assert it.model.prompts == 8
         assert len(it.handler.asker._batcher) == 0
+
+
+async def test_of_a_pair_that_was_released_twice_the_earlier_is_confirmed_before_the_later_is_asked() -> None:
+    """Both at the model, the earlier could be answered last: its edition would be the newest, its support served."""
+    async with ready(confirming=False) as it:
+        handling = asyncio.create_task(it.handler.handle(fetch(pair(support=6), co_buy(), pair(support=8))))
+        await until(lambda: len(it.producer.judged()) == 4)
+        await a_while()
+        assert it.producer.judged() == ["pair-1", "pair-1", "pair-2", "pair-2"]
+        assert (it.model.prompts, handling.done()) == (4, False)
+        it.producer.confirm.set()
+        async with asyncio.timeout(BOUND_S):
+            await (await handling)
+        assert it.model.prompts == 6
+
+
+async def test_a_pair_that_is_revoked_while_it_waits_for_its_earlier_release_is_not_asked() -> None:
+    async with ready(confirming=False) as it:
+        handling = asyncio.create_task(it.handler.handle(fetch(pair(support=6), pair(support=8))))
+        await until(lambda: len(it.producer.judged()) == 2)
+        await it.handler.revoked("behavior-pairs", frozenset({0}))
+        async with asyncio.timeout(BOUND_S):
+            promise = await handling
+            with pytest.raises(asyncio.CancelledError):
+                await promise
+        assert it.model.prompts == 2
