@@ -25,7 +25,7 @@ from tests.support.processes import until
 
 BOUND_S = 120.0
 """For one block; it takes a second or two."""
-LEARNED_S = 240.0
+LEARNED_S = 600.0
 """For what the guides look up: half a minute on idle cores; llama.cpp loses most of its speed where others work too."""
 _ADDRESS = re.compile(r"\b(127\.0\.0\.1|localhost):(\d+)")
 

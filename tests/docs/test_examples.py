@@ -12,7 +12,7 @@ from cosmo.runtime.settings import settings
 from tests.docs.examples import PAGES, TERMINAL, Block, blocks
 from tests.docs.terminal import Terminal, opened
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]  # a small model is slow where others work too
 
 BLOCKS = tuple(blocks())
 RUN = [block for block in BLOCKS if not block.skipped]
