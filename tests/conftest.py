@@ -15,6 +15,7 @@ import prometheus_client  # noqa: F401 - before Feast, see `features`
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from cosmo.runtime import health
 from cosmo.runtime.settings import Settings
 from cosmo.stack.home import Home
 from cosmo.stack.parts import Name
@@ -93,3 +94,9 @@ def settings(stack: SessionStack, topic_prefix: str) -> Settings:
 def metrics_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Importing Feast sets this variable (`features.store` takes it away again), which would reach every child."""
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def notes_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test has the process note for people is not what the next is asked about."""
+    monkeypatch.setattr(health, "_notes", {})

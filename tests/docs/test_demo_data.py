@@ -36,7 +36,7 @@ class LookUp(NamedTuple):
     key: str
 
 
-_TEXT = r"""(?:'([^'…]+)'|"([^"…]+)"|([^\s'"`…<>;A-Z]+))"""
+_TEXT = r"""(?:'([^'…]+)'|"([^"…]+)"|([^\s'"`…<>;{A-Z]+))"""
 _COMMAND_QUERY = re.compile(rf"\blookup query {_TEXT}")
 _COMMAND_PRODUCT = re.compile(r"\blookup product (\d+)(?: +(--complements))?")
 _PATH = re.compile(r"/v1/(queries|products)/([^/\s{]+)/(intents|complements)\b")

@@ -99,11 +99,8 @@ async def test_a_partition_that_goes_while_the_brokers_are_asked_does_not_stand_
     assert not scraped()
 
 
-async def test_a_transaction_that_stays_open_is_told_and_nobody_is_restarted_for_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_transaction_that_stays_open_is_told_and_nobody_is_restarted_for_it() -> None:
     """What lies behind it may not be read, so that a worker that has read all before it has nothing to do."""
-    monkeypatch.setattr(health, "_notes", {})  # other tests of this process note things too
     watch, now_s = HeldBack(), 0.0
     for now_s in (0.0, 30.0):
         watch.look(PARTITION, 10, 4010, now_s)
